@@ -1,0 +1,113 @@
+//! What one message may cost. The budget is shared by all layers of a message, decrypted ones
+//! included; past it the outcome is `refused` with the limit's name as its reason.
+
+/// The bounds for one message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a message that is read into memory; a larger one is streamed through unchanged.
+    pub message_bytes: u64,
+    /// MIME nesting and S/MIME layers together.
+    pub depth: u32,
+    /// MIME parts.
+    pub parts: u32,
+    /// Bytes of header fields of all parts together.
+    pub header_bytes: u64,
+    /// Bytes that decrypting and decoding may bring forth.
+    pub expanded_bytes: u64,
+    /// Certificates in all `SignedData` together.
+    pub certificates: u32,
+    /// `SignerInfo`s.
+    pub signers: u32,
+    /// `RecipientInfo`s.
+    pub recipients: u32,
+    /// S/MIME objects.
+    pub objects: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message_bytes: 128 << 20,
+            depth: 64,
+            parts: 10_000,
+            header_bytes: 16 << 20,
+            expanded_bytes: 1 << 30,
+            certificates: 1_000,
+            signers: 100,
+            recipients: 10_000,
+            objects: 200,
+        }
+    }
+}
+
+/// A limit that a message went past; its name is the reason code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("{0}")]
+pub struct LimitExceeded(pub &'static str);
+
+/// What is left of [`Limits`] for one message.
+#[derive(Debug, Clone)]
+pub struct Budget {
+    left: Limits,
+}
+
+impl Budget {
+    /// A full budget.
+    pub fn new(limits: &Limits) -> Self {
+        Self { left: limits.clone() }
+    }
+
+    /// How deep nesting may go.
+    pub fn max_depth(&self) -> u32 {
+        self.left.depth
+    }
+
+    /// Spends `n` MIME parts (`limit-parts`).
+    pub fn parts(&mut self, n: u32) -> Result<(), LimitExceeded> {
+        spend(&mut self.left.parts, n, "limit-parts")
+    }
+
+    /// Spends `n` bytes of header (`limit-header`).
+    pub fn header_bytes(&mut self, n: usize) -> Result<(), LimitExceeded> {
+        spend_bytes(&mut self.left.header_bytes, n, "limit-header")
+    }
+
+    /// Spends `n` bytes of decoded or decrypted content (`limit-expanded`).
+    pub fn expanded_bytes(&mut self, n: usize) -> Result<(), LimitExceeded> {
+        spend_bytes(&mut self.left.expanded_bytes, n, "limit-expanded")
+    }
+
+    /// Spends `n` certificates (`limit-certificates`).
+    pub fn certificates(&mut self, n: usize) -> Result<(), LimitExceeded> {
+        spend(&mut self.left.certificates, saturate(n), "limit-certificates")
+    }
+
+    /// Spends `n` `SignerInfo`s (`limit-signers`).
+    pub fn signers(&mut self, n: usize) -> Result<(), LimitExceeded> {
+        spend(&mut self.left.signers, saturate(n), "limit-signers")
+    }
+
+    /// Spends `n` `RecipientInfo`s (`limit-recipients`).
+    pub fn recipients(&mut self, n: usize) -> Result<(), LimitExceeded> {
+        spend(&mut self.left.recipients, saturate(n), "limit-recipients")
+    }
+
+    /// Spends one S/MIME object (`limit-objects`).
+    pub fn object(&mut self) -> Result<(), LimitExceeded> {
+        spend(&mut self.left.objects, 1, "limit-objects")
+    }
+}
+
+fn saturate(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+fn spend(left: &mut u32, n: u32, name: &'static str) -> Result<(), LimitExceeded> {
+    *left = left.checked_sub(n).ok_or(LimitExceeded(name))?;
+    Ok(())
+}
+
+fn spend_bytes(left: &mut u64, n: usize, name: &'static str) -> Result<(), LimitExceeded> {
+    *left = left.checked_sub(n as u64).ok_or(LimitExceeded(name))?;
+    Ok(())
+}

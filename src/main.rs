@@ -1,0 +1,2 @@
+//! The p7mill program.
+fn main() {}

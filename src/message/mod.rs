@@ -1,0 +1,3 @@
+//! One mail as bytes.
+
+pub mod rewrite;

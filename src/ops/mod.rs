@@ -1,0 +1,3 @@
+//! One message in, one [`outcome::Outcome`] out; pure: no I/O, no clock, nothing printed.
+
+pub mod outcome;

@@ -1,0 +1,335 @@
+//! The vocabulary of the contract, once: what can be said about a message, its signatures and its
+//! recipients. Everything here is plain data; it is what the journal keeps and the reports show.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::message::rewrite::Piece;
+
+/// Declares a closed set of words, their spelling in reports, and their order of declaration.
+macro_rules! words {
+    ($(#[$meta:meta])* $name:ident { $($(#[$vmeta:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum $name { $($(#[$vmeta])* #[serde(rename = $word)] $variant),+ }
+
+        impl $name {
+            /// Every word, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word as it stands in reports.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// What became of a message.
+    Action {
+        /// Nothing to do.
+        Plain = "plain",
+        /// S/MIME, nothing to change.
+        Kept = "kept",
+        /// Written readable.
+        Decrypted = "decrypted",
+        /// Same ciphertext, new recipients.
+        Rewrapped = "rewrapped",
+        /// Decrypted and encrypted anew.
+        Reencrypted = "reencrypted",
+        /// Encrypted.
+        Encrypted = "encrypted",
+        /// Signed.
+        Signed = "signed",
+        /// Left out by a filter; copied.
+        NotSelected = "not-selected",
+        /// No key for any recipient.
+        NoKey = "no-key",
+        /// A key that would open it is in a locked file.
+        Locked = "locked",
+        /// A key was there and did not open it.
+        Undecryptable = "undecryptable",
+        /// Not what its structure claims.
+        Malformed = "malformed",
+        /// An algorithm or form that this version does not know.
+        Unsupported = "unsupported",
+        /// A policy or limit, named in the reason.
+        Refused = "refused",
+    }
+}
+
+impl Action {
+    /// Whether the message was copied unchanged because something is wrong with it.
+    pub const fn is_failure(self) -> bool {
+        matches!(
+            self,
+            Self::NoKey | Self::Locked | Self::Undecryptable | Self::Malformed | Self::Unsupported | Self::Refused
+        )
+    }
+
+    /// Whether the written message differs from the source.
+    pub const fn is_change(self) -> bool {
+        matches!(self, Self::Decrypted | Self::Rewrapped | Self::Reencrypted | Self::Encrypted | Self::Signed)
+    }
+}
+
+words! {
+    /// What a signature amounts to (ETSI EN 319 102-1: TOTAL-PASSED, INDETERMINATE, TOTAL-FAILED).
+    Verdict {
+        /// Intact, trusted at the clock, From's own, over the whole message.
+        Valid = "valid",
+        /// Nothing is broken, but an axis is not satisfied or cannot be judged.
+        Indeterminate = "indeterminate",
+        /// Broken or malformed.
+        Invalid = "invalid",
+    }
+}
+
+words! {
+    /// What the mathematics says.
+    Integrity { Intact = "intact", Broken = "broken", Unchecked = "unchecked" }
+}
+
+words! {
+    /// What the certification path says at one time.
+    ChainStatus {
+        Trusted = "trusted", Untrusted = "untrusted", Incomplete = "incomplete", Expired = "expired",
+        NotYetValid = "not-yet-valid", WrongUsage = "wrong-usage", Unchecked = "unchecked",
+    }
+}
+
+words! {
+    /// What is known of revocation.
+    Revocation { Good = "good", Revoked = "revoked", Unknown = "unknown" }
+}
+
+words! {
+    /// Where the time of a verdict comes from.
+    TimeSource {
+        Pinned = "pinned", Timestamp = "timestamp", Received = "received", Signing = "signing", Now = "now",
+    }
+}
+
+words! {
+    /// Whose address the signer's certificate holds.
+    AddressMatch { From = "from", Sender = "sender", Mismatch = "mismatch", Ambiguous = "ambiguous", None = "none" }
+}
+
+words! {
+    /// How much of the message a signature covers.
+    Coverage { Full = "full", Partial = "partial" }
+}
+
+words! {
+    /// How strong an algorithm was at the clock.
+    Strength { Strong = "strong", Weak = "weak", Broken = "broken" }
+}
+
+words! {
+    /// What protects encrypted content from being altered.
+    ContentIntegrity { Aead = "aead", Signed = "signed", None = "none" }
+}
+
+words! {
+    /// Whether the key of a recipient is at hand.
+    KeyStatus { Open = "open", Locked = "locked", Missing = "missing", Password = "password" }
+}
+
+words! {
+    /// Where a recipient's address stands in the message.
+    Role { To = "to", Cc = "cc", Hidden = "hidden", Other = "other" }
+}
+
+words! {
+    /// How a RecipientInfo names and reaches its recipient (RFC 5652 §6.2).
+    RecipientKind { Ktri = "ktri", Kari = "kari", Kekri = "kekri", Pwri = "pwri", Ori = "ori" }
+}
+
+/// A stable reason code, listed in `docs/reference/reasons.md`.
+pub type Reason = std::borrow::Cow<'static, str>;
+
+/// What `ops` says about one message.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// The facts that the journal keeps.
+    pub findings: Findings,
+    /// Certificates that the message carries; `Findings` name them by SHA-256.
+    pub certificates: Vec<SeenCertificate>,
+    /// The message as it is to be written; `None` means as it was.
+    pub edits: Option<Vec<Piece>>,
+}
+
+/// Everything about one message that reports are made of. It is complete but for chains, which
+/// are judged when every certificate of the archive is known.
+#[derive(Debug, Default, Clone, Serialize, Deserialize)]
+pub struct Findings {
+    /// The message itself, then each attached message that holds S/MIME.
+    pub messages: Vec<MessageFinding>,
+    /// Every SignerInfo met.
+    pub signatures: Vec<SignatureFinding>,
+    /// Every RecipientInfo met.
+    pub recipients: Vec<RecipientFinding>,
+    /// Every certificate met in the message.
+    pub certificates: Vec<CertificateFinding>,
+}
+
+/// A certificate and its SHA-256.
+#[derive(Debug, Clone)]
+pub struct SeenCertificate {
+    /// SHA-256 of the DER.
+    pub sha256: [u8; 32],
+    /// The certificate as it came.
+    pub der: Arc<[u8]>,
+}
+
+/// One row of messages.csv, but for what the archive knows (mailbox, ordinal, offset …) and for
+/// the verdict.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MessageFinding {
+    /// IMAP section number; empty for the message itself.
+    pub part: String,
+    /// Without angle brackets.
+    pub message_id: String,
+    /// The Date field as Unix seconds.
+    pub date: Option<i64>,
+    /// Every From address, decoded.
+    pub from: Vec<String>,
+    /// Decoded.
+    pub subject: String,
+    /// Layers from the outside in, as in the contract.
+    pub form: String,
+    /// How many S/MIME parts lie below the root.
+    pub parts: u32,
+    /// What became of it.
+    pub action: Action,
+    /// Why, where that is not plain from the action.
+    pub reason: Option<Reason>,
+    /// The time its signatures are judged at.
+    pub verdict_time: Option<i64>,
+    /// Where that time comes from.
+    pub time_source: Option<TimeSource>,
+    /// How its signatures make its verdict.
+    pub judgement: Judgement,
+    /// Bytes of the message's body that no intact signature covers, where there is a signature.
+    pub unsigned_bytes: Option<u64>,
+    /// Content cipher of the outermost encrypted layer.
+    pub content_encryption: Option<String>,
+    /// What protects that content.
+    pub content_integrity: Option<ContentIntegrity>,
+    /// SHA-256 of the certificate, or the name of the key file.
+    pub opened_with: Option<String>,
+    /// Addresses of the key's owner.
+    pub opened_for: Vec<String>,
+    /// Fields whose protected and outer values differ.
+    pub header_conflicts: u32,
+}
+
+/// Which signatures (indices into [`Findings::signatures`]) make a message's verdict.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Judgement {
+    /// SignerInfos of the innermost signed layer on the root's chain (or, where `partial`, of
+    /// all signed parts below the root).
+    pub deciding: Vec<usize>,
+    /// SignerInfos of outer layers: an `invalid` one makes the message `invalid`.
+    pub outer: Vec<usize>,
+    /// Only deeper parts are signed: at best `indeterminate`.
+    pub partial: bool,
+    /// The layer is malformed or has no SignerInfo: `invalid`, whatever else there is.
+    pub invalid: bool,
+}
+
+/// One row of signatures.csv, but for what chains say.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct SignatureFinding {
+    /// IMAP section number of the judged message, empty for the root's.
+    pub part: String,
+    /// From the outside in, counted from 1.
+    pub layer: u32,
+    /// Of the judged message.
+    pub message_id: String,
+    /// Addresses of the certificate, or its subject's common name.
+    pub signer: String,
+    /// RFC 4514, empty without a certificate.
+    pub subject: String,
+    /// RFC 4514.
+    pub issuer: String,
+    /// Lower-case hex.
+    pub serial: String,
+    /// Lower-case hex; empty where the certificate is not known.
+    pub cert_sha256: String,
+    /// Such as `rsa-2048` or `ec-p256`.
+    pub key: String,
+    /// Such as `sha256`.
+    pub digest: String,
+    /// Such as `rsa-pkcs1`, `rsa-pss`, `ecdsa`.
+    pub algorithm: String,
+    /// Claimed, Unix seconds.
+    pub signing_time: Option<i64>,
+    /// What the mathematics says.
+    pub integrity: Integrity,
+    /// Malformed attributes or the like: `invalid` though intact.
+    pub malformed: bool,
+    /// Whose address the certificate holds.
+    pub address: AddressMatch,
+    /// How much of the message is covered.
+    pub coverage: Coverage,
+    /// At the clock.
+    pub strength: Strength,
+    /// The clock's time, and where it comes from.
+    pub verdict_time: i64,
+    /// See `verdict_time`.
+    pub time_source: TimeSource,
+    /// The message's arrival, where known.
+    pub received: Option<i64>,
+    /// Reasons known without the chain.
+    pub reasons: Vec<Reason>,
+}
+
+/// One row of recipients.csv.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct RecipientFinding {
+    /// As in [`SignatureFinding::part`].
+    pub part: String,
+    /// As in [`SignatureFinding::layer`].
+    pub layer: u32,
+    /// Of the judged message.
+    pub message_id: String,
+    /// Which RecipientInfo.
+    pub kind: RecipientKind,
+    /// RFC 4514, empty where the recipient is named by SKI.
+    pub issuer: String,
+    /// Lower-case hex.
+    pub serial: String,
+    /// Lower-case hex.
+    pub ski: String,
+    /// Such as `rsa-pkcs1`, `rsa-oaep`, `ecdh-sha256`.
+    pub key_encryption: String,
+    /// Such as `aes-256-gcm`.
+    pub content_encryption: String,
+    /// Whether the key is at hand.
+    pub key_status: KeyStatus,
+    /// Of the recipient's certificate, where known.
+    pub cert_sha256: String,
+    /// Its first address, where known.
+    pub address: String,
+    /// Where that address stands in the message.
+    pub role: Role,
+}
+
+/// A certificate met in a message, and what the message says for or against it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CertificateFinding {
+    /// Lower-case hex.
+    pub sha256: String,
+    /// The SignerInfos (indices into [`Findings::signatures`]) it made; none for chain members
+    /// and bystanders.
+    pub signed: Vec<usize>,
+}
