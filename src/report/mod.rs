@@ -1,1 +1,3 @@
-//! (being built)
+//! What an auditor reads: rows and files, written once, at the end, from the journal's records.
+
+pub mod record;

@@ -1,0 +1,75 @@
+//! What is kept of a run: the records of the journal, from which every report is made.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ops::outcome::Findings;
+
+/// One message, as it was found and where it was written.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MessageRecord {
+    /// The source mailbox's name.
+    pub mailbox: String,
+    /// From 1.
+    pub ordinal: u64,
+    /// Of the From_ line, in bytes.
+    pub offset: u64,
+    /// Of the message as stored.
+    pub bytes: u64,
+    /// Of the message as stored, lower-case hex; empty where it was not computed.
+    pub sha256: String,
+    /// Maildir info letters or mbox Status letters.
+    pub flags: String,
+    /// What `ops` says.
+    pub findings: Findings,
+    /// Where it was written; `None` without an output folder.
+    pub out: Option<OutPlace>,
+}
+
+/// Where a message was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutPlace {
+    /// The mailbox's name below OUT.
+    pub mailbox: String,
+    /// The file that holds it, below OUT.
+    pub path: String,
+    /// From 1.
+    pub ordinal: u64,
+    /// Of the From_ line, in bytes.
+    pub offset: u64,
+    /// Of the message as written.
+    pub bytes: u64,
+    /// Of the message as written, lower-case hex.
+    pub sha256: String,
+    /// Length of the file afterwards.
+    pub end: u64,
+}
+
+/// A file met that is not a message of a mailbox, or a mailbox that was read to its end.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct FileRecord {
+    /// Relative to the PATH's parent.
+    pub path: String,
+    /// What it was recognised as.
+    pub kind: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Of the file, lower-case hex; empty where it was not computed.
+    pub sha256: String,
+    /// How many messages it held.
+    pub messages: u64,
+    /// `read`, `copied`, `dropped: why` or `skipped: why`.
+    pub status: String,
+    /// Whether it counts as a failure of the run.
+    pub failed: bool,
+    /// Where it was written below OUT, if it was.
+    pub out: Option<String>,
+}
+
+/// A certificate met for the first time in a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CertificateRecord {
+    /// Of the DER, lower-case hex.
+    pub sha256: String,
+    /// The DER, base64.
+    pub der: String,
+}
