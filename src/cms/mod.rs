@@ -1,1 +1,49 @@
-//! (being built)
+//! Cryptographic Message Syntax, structure only: what a CMS object says, read without copying and
+//! without trust, and the few objects p7mill writes. No mathematics happens here.
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`ber`] | one element of hostile BER, its tag, extent and body |
+//! | [`octets`] | an OCTET STRING's bytes, in one piece or in many |
+//! | [`der`] | how an element is written |
+//! | [`oid`] | which object identifiers there are, and what reports call them |
+//! | [`armor`] | does this look like CMS, in binary or PEM? |
+//! | [`content`] | what kind of object, and its parts (RFC 5652, 5083, 3274; PKCS #7 1.5) |
+//! | [`recipients`] | for whom, and the wrapped keys |
+//! | [`signers`] | by whom, and the signatures |
+//! | [`attributes`] | signed, unsigned and authenticated attributes as they came |
+//! | [`parameters`] | algorithm parameters |
+//! | [`time`] | ASN.1 times as Unix seconds |
+//! | [`build`] | enveloped objects, and new recipients around an untouched ciphertext |
+//!
+//! As strict as security needs and no stricter: versions, missing digest algorithms and trailing
+//! bytes are noted in the values returned; an element where none belongs, or one that runs past
+//! its parent, is [`ber::Malformed`].
+
+pub mod armor;
+pub mod attributes;
+pub mod ber;
+pub mod build;
+pub mod content;
+pub mod der;
+pub mod octets;
+pub mod oid;
+pub mod parameters;
+pub mod recipients;
+pub mod signers;
+pub mod time;
+
+pub use armor::{sniff, unarmor};
+pub use attributes::{AttributeProblem, Attributes};
+pub use ber::Malformed;
+pub use content::{
+    AuthEnvelopedData, CompressedData, Content, ContentInfo, DigestedData, EncryptedData,
+    EnvelopedData, SignedData, parse,
+};
+pub use octets::Octets;
+pub use oid::{AlgorithmIdentifier, Oid};
+pub use recipients::{Originator, RecipientId, RecipientInfo};
+pub use signers::{SignerId, SignerInfo};
+
+#[cfg(test)]
+mod corpus_tests;

@@ -1,0 +1,246 @@
+//! Enveloped objects, written in DER, and new recipients around an untouched ciphertext.
+
+use std::borrow::Cow;
+
+use super::ber::{Malformed, Tlv, tag};
+use super::content::{AuthEnvelopedData, Content, ContentInfo, EnvelopedData};
+use super::der;
+use super::oid::{self, AlgorithmIdentifier, Oid};
+use super::recipients::RecipientId;
+
+/// An EnvelopedData `ContentInfo` around data (RFC 5652 §6). `recipients` are whole `RecipientInfos`,
+/// `iv` is the cipher's only parameter.
+pub fn enveloped_data(
+    recipients: &[Vec<u8>],
+    cipher: Oid<'_>,
+    iv: &[u8],
+    ciphertext: &[u8],
+) -> Vec<u8> {
+    let algorithm = der::algorithm(cipher, Some(&der::octet_string(iv)));
+    let head = encrypted_content_head(&algorithm, ciphertext.len());
+    let version = der::integer(enveloped_version(recipients, false));
+    wrap(
+        oid::ENVELOPED_DATA,
+        &[
+            &version,
+            &der::set_of(tag::SET, recipients),
+            &head,
+            ciphertext,
+        ],
+    )
+}
+
+/// An AuthEnvelopedData `ContentInfo` around data, without attributes (RFC 5083 §2.1, RFC 5084 §3).
+/// `recipients` are whole `RecipientInfos`; the length of the tag is said unless it is the default, 12.
+pub fn auth_enveloped_data(
+    recipients: &[Vec<u8>],
+    cipher: Oid<'_>,
+    nonce: &[u8],
+    mac: &[u8],
+    ciphertext: &[u8],
+) -> Vec<u8> {
+    let icv_len = if mac.len() == 12 {
+        Vec::new()
+    } else {
+        der::integer(mac.len() as u64)
+    };
+    let parameters = der::sequence(&[&der::octet_string(nonce), &icv_len]);
+    let head = encrypted_content_head(&der::algorithm(cipher, Some(&parameters)), ciphertext.len());
+    let version = der::integer(0);
+    let recipients = der::set_of(tag::SET, recipients);
+    wrap(
+        oid::AUTH_ENVELOPED_DATA,
+        &[
+            &version,
+            &recipients,
+            &head,
+            ciphertext,
+            &der::octet_string(mac),
+        ],
+    )
+}
+
+/// Everything of an `EncryptedContentInfo` but the ciphertext, which follows.
+fn encrypted_content_head(algorithm: &[u8], ciphertext_len: usize) -> Vec<u8> {
+    let content_type = der::oid(oid::DATA);
+    let content = der::header(tag::primitive(0), ciphertext_len);
+    let inside = [&content_type, algorithm, &content].concat();
+    [
+        der::header(tag::SEQUENCE, inside.len() + ciphertext_len),
+        inside,
+    ]
+    .concat()
+}
+
+/// `ContentInfo`, `[0]` and SEQUENCE around `parts`, copied once.
+fn wrap(content_type: Oid<'_>, parts: &[&[u8]]) -> Vec<u8> {
+    let len = parts.iter().map(|part| part.len()).sum();
+    let mut out = wrapping_head(content_type, len);
+    out.reserve_exact(len);
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+    out
+}
+
+/// The headers of `ContentInfo`, `[0]` and SEQUENCE around a body of `len` bytes.
+fn wrapping_head(content_type: Oid<'_>, len: usize) -> Vec<u8> {
+    let sequence = der::header(tag::SEQUENCE, len);
+    let explicit = der::header(tag::constructed(0), sequence.len() + len);
+    let content_type = der::oid(content_type);
+    let outer = der::header(
+        tag::SEQUENCE,
+        content_type.len() + explicit.len() + sequence.len() + len,
+    );
+    [outer, content_type, explicit, sequence].concat()
+}
+
+/// The version of an EnvelopedData without `OriginatorInfo` (RFC 5652 §6.1).
+fn enveloped_version(recipients: &[Vec<u8>], has_unprotected_attributes: bool) -> u64 {
+    const PWRI: u8 = tag::constructed(3);
+    const ORI: u8 = tag::constructed(4);
+    if recipients
+        .iter()
+        .any(|recipient| matches!(recipient.first(), Some(&(PWRI | ORI))))
+    {
+        return 3;
+    }
+    let all_are_version_0 = recipients.iter().all(|recipient| {
+        let version = Tlv::only(recipient).and_then(|tlv| tlv.reader().version(""));
+        recipient.first() == Some(&tag::SEQUENCE) && version == Ok(0)
+    });
+    if all_are_version_0 && !has_unprotected_attributes {
+        0
+    } else {
+        2
+    }
+}
+
+/// The same encrypted content for other recipients: `recipients`, whole `RecipientInfos`, replace the
+/// old ones, and `OriginatorInfo`, which belonged to those, goes. Everything behind stays byte for byte
+/// and is borrowed. The object is the pieces one after the other; `None` where `original` is neither
+/// EnvelopedData nor AuthEnvelopedData.
+pub fn with_recipients<'a>(
+    original: &ContentInfo<'a>,
+    recipients: &[Vec<u8>],
+) -> Option<Vec<Cow<'a, [u8]>>> {
+    match &original.content {
+        Content::Enveloped(enveloped) => Some(enveloped.with_recipients(recipients)),
+        Content::AuthEnveloped(enveloped) => Some(enveloped.with_recipients(recipients)),
+        _ => None,
+    }
+}
+
+impl<'a> EnvelopedData<'a> {
+    /// See [`with_recipients`]. The version is that of RFC 5652 §6.1.
+    pub fn with_recipients(&self, recipients: &[Vec<u8>]) -> Vec<Cow<'a, [u8]>> {
+        let version = enveloped_version(recipients, self.unprotected_attributes.is_some());
+        new_head(oid::ENVELOPED_DATA, version, recipients, self.tail)
+    }
+}
+
+impl<'a> AuthEnvelopedData<'a> {
+    /// See [`with_recipients`]. The version is 0 (RFC 5083 §2.1).
+    pub fn with_recipients(&self, recipients: &[Vec<u8>]) -> Vec<Cow<'a, [u8]>> {
+        new_head(oid::AUTH_ENVELOPED_DATA, 0, recipients, self.tail)
+    }
+}
+
+/// A head with definite lengths in front of `tail`, whose elements close themselves, in whatever
+/// form they came.
+fn new_head<'a>(
+    content_type: Oid<'_>,
+    version: u64,
+    recipients: &[Vec<u8>],
+    tail: &'a [u8],
+) -> Vec<Cow<'a, [u8]>> {
+    let inside = [der::integer(version), der::set_of(tag::SET, recipients)].concat();
+    let head = [
+        wrapping_head(content_type, inside.len() + tail.len()),
+        inside,
+    ]
+    .concat();
+    vec![Cow::Owned(head), Cow::Borrowed(tail)]
+}
+
+/// IssuerAndSerialNumber (RFC 5652 §10.2.4).
+fn issuer_serial(issuer: &[u8], serial: &[u8]) -> Vec<u8> {
+    der::sequence(&[issuer, &der::element(tag::INTEGER, &[serial])])
+}
+
+/// `KeyTransRecipientInfo` (RFC 5652 §6.2.1); `algorithm` is a whole `AlgorithmIdentifier`.
+pub fn ktri(rid: &RecipientId<'_>, algorithm: &[u8], encrypted_key: &[u8]) -> Vec<u8> {
+    let (version, rid) = match rid {
+        RecipientId::IssuerSerial { issuer, serial } => (0, issuer_serial(issuer, serial)),
+        RecipientId::Ski(ski) => (2, der::element(tag::primitive(0), &[ski])),
+    };
+    der::sequence(&[
+        &der::integer(version),
+        &rid,
+        algorithm,
+        &der::octet_string(encrypted_key),
+    ])
+}
+
+/// `KeyAgreeRecipientInfo` for one recipient, with a key made for this message (RFC 5652 §6.2.2,
+/// RFC 5753 §3.1). `originator_spki` is that key as a `SubjectPublicKeyInfo`, `algorithm` a whole
+/// `AlgorithmIdentifier` that names key derivation and wrap.
+///
+/// # Errors
+/// `Malformed` where `originator_spki` is no SEQUENCE.
+pub fn kari(
+    originator_spki: &[u8],
+    ukm: Option<&[u8]>,
+    algorithm: &[u8],
+    rid: &RecipientId<'_>,
+    encrypted_key: &[u8],
+) -> Result<Vec<u8>, Malformed> {
+    let spki = Tlv::only(originator_spki)?;
+    if spki.tag != tag::SEQUENCE {
+        return Err(Malformed("originator's public key is no sequence"));
+    }
+    let originator = der::element(
+        tag::constructed(0),
+        &[&der::element(tag::constructed(1), &[spki.body])],
+    );
+    let ukm = ukm
+        .map(|ukm| der::element(tag::constructed(1), &[&der::octet_string(ukm)]))
+        .unwrap_or_default();
+    let rid = match rid {
+        RecipientId::IssuerSerial { issuer, serial } => issuer_serial(issuer, serial),
+        RecipientId::Ski(ski) => der::element(tag::constructed(0), &[&der::octet_string(ski)]),
+    };
+    let recipients = der::sequence(&[&der::sequence(&[&rid, &der::octet_string(encrypted_key)])]);
+    Ok(der::element(
+        tag::constructed(1),
+        &[&der::integer(3), &originator, &ukm, algorithm, &recipients],
+    ))
+}
+
+/// `AlgorithmIdentifier` of RSA with PKCS #1 v1.5 padding (RFC 3370 §4.2.1).
+pub fn algorithm_rsa_pkcs1() -> Vec<u8> {
+    der::algorithm(oid::RSA_ENCRYPTION, Some(&[tag::NULL, 0]))
+}
+
+/// `AlgorithmIdentifier` of RSAES-OAEP with SHA-256 for hash and MGF1, and no label (RFC 4055 §4.1).
+pub fn algorithm_oaep_sha256() -> Vec<u8> {
+    let sha256 = der::algorithm(oid::SHA256, Some(&[tag::NULL, 0]));
+    let mgf1 = der::algorithm(oid::MGF1, Some(&sha256));
+    let digest = der::element(tag::constructed(0), &[&sha256]);
+    let mgf1 = der::element(tag::constructed(1), &[&mgf1]);
+    der::algorithm(oid::RSAES_OAEP, Some(&der::sequence(&[&digest, &mgf1])))
+}
+
+/// `AlgorithmIdentifier` of ECDH with the X9.63 derivation on SHA-256 and AES-256 key wrap, which has
+/// no parameters (RFC 5753 §7.1.4, RFC 3565 §2.3.2).
+pub fn algorithm_ecdh_sha256_aes256_wrap() -> Vec<u8> {
+    der::algorithm(
+        oid::ECDH_STD_SHA256_KDF,
+        Some(&der::algorithm(oid::AES256_WRAP, None)),
+    )
+}
+
+/// An `AlgorithmIdentifier` as it came, written again.
+pub fn algorithm(algorithm: &AlgorithmIdentifier<'_>) -> Vec<u8> {
+    der::algorithm(algorithm.oid, algorithm.parameters)
+}
