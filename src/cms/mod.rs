@@ -47,3 +47,5 @@ pub use signers::{SignerId, SignerInfo};
 
 #[cfg(test)]
 mod corpus_tests;
+#[cfg(test)]
+mod peer;
