@@ -67,7 +67,18 @@ pub(super) enum Length {
 
 /// Splits identifier and length octets off; the length is not compared with what follows.
 /// Long forms with leading zeros are fine in BER.
+#[inline]
 pub(super) fn header(bytes: &[u8]) -> Result<(u8, Length, &[u8]), Malformed> {
+    // Nearly every element: one identifier octet, one length octet.
+    match *bytes {
+        [tag, len @ 0..=0x7f, ref rest @ ..] if tag & 0x1f != 0x1f => {
+            Ok((tag, Length::Definite(usize::from(len)), rest))
+        }
+        _ => long_header(bytes),
+    }
+}
+
+fn long_header(bytes: &[u8]) -> Result<(u8, Length, &[u8]), Malformed> {
     let (&tag, mut rest) = bytes.split_first().ok_or(Malformed::CUT_OFF)?;
     if tag & 0x1f == 0x1f {
         let octets = rest.iter().take(5).position(|octet| octet & 0x80 == 0);

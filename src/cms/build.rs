@@ -244,3 +244,311 @@ pub fn algorithm_ecdh_sha256_aes256_wrap() -> Vec<u8> {
 pub fn algorithm(algorithm: &AlgorithmIdentifier<'_>) -> Vec<u8> {
     der::algorithm(algorithm.oid, algorithm.parameters)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cms::ber::Reader;
+    use crate::cms::content::parse;
+    use crate::cms::peer::{has_openssl, openssl};
+    use crate::cms::recipients::{Originator, RecipientInfo};
+    use crate::text::hex;
+
+    /// Someone with an RSA key, in PEM files.
+    struct Person {
+        _folder: tempfile::TempDir,
+        key: String,
+        certificate: String,
+        der: Vec<u8>,
+    }
+
+    impl Person {
+        fn new(name: &str) -> Self {
+            let folder = tempfile::tempdir().unwrap();
+            let file = |file: &str| folder.path().join(file).display().to_string();
+            let (key, certificate) = (file("key.pem"), file("certificate.pem"));
+            let subject = format!("/CN={name}");
+            let request = [
+                "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "9", "-subj",
+            ];
+            let rest = [&subject, "-keyout", &key, "-out", &certificate];
+            openssl(&[&request[..], &rest].concat(), &[]).unwrap();
+            let der = openssl(&["x509", "-in", &certificate, "-outform", "DER"], &[]).unwrap();
+            Self {
+                _folder: folder,
+                key,
+                certificate,
+                der,
+            }
+        }
+
+        fn id(&self) -> RecipientId<'_> {
+            let mut tbs = Tlv::only(&self.der)
+                .unwrap()
+                .reader()
+                .read()
+                .unwrap()
+                .reader();
+            tbs.require(0xa0, "version").unwrap();
+            let serial = tbs.read().unwrap().body;
+            tbs.read().unwrap();
+            RecipientId::IssuerSerial {
+                issuer: tbs.read().unwrap().raw,
+                serial,
+            }
+        }
+
+        fn wrap(&self, cek: &[u8], options: &[&str]) -> Vec<u8> {
+            let command = [
+                "pkeyutl",
+                "-encrypt",
+                "-certin",
+                "-inkey",
+                &self.certificate,
+            ];
+            openssl(&[&command[..], options].concat(), cek).unwrap()
+        }
+
+        fn unwrap(&self, encrypted_key: &[u8]) -> Vec<u8> {
+            openssl(&["pkeyutl", "-decrypt", "-inkey", &self.key], encrypted_key).unwrap()
+        }
+
+        fn decrypt(&self, object: &[u8]) -> Option<Vec<u8>> {
+            let command = [
+                "cms", "-decrypt", "-binary", "-inform", "DER", "-inkey", &self.key,
+            ];
+            openssl(
+                &[&command[..], &["-recip", &self.certificate]].concat(),
+                object,
+            )
+        }
+    }
+
+    const OAEP_SHA256: [&str; 6] = [
+        "-pkeyopt",
+        "rsa_padding_mode:oaep",
+        "-pkeyopt",
+        "rsa_oaep_md:sha256",
+        "-pkeyopt",
+        "rsa_mgf1_md:sha256",
+    ];
+
+    #[test]
+    fn openssl_decrypts_what_is_written() {
+        if !has_openssl() {
+            return;
+        }
+        let (cek, iv, text) = (
+            [0x17; 32],
+            [0x42; 16],
+            b"What is written is read.".repeat(100),
+        );
+        let person = Person::new("reader");
+        let cipher = ["enc", "-aes-256-cbc", "-K", &hex(&cek), "-iv", &hex(&iv)];
+        let ciphertext = openssl(&cipher, &text).unwrap();
+        for (algorithm, options) in [
+            (algorithm_rsa_pkcs1(), &[][..]),
+            (algorithm_oaep_sha256(), &OAEP_SHA256[..]),
+        ] {
+            let recipient = ktri(&person.id(), &algorithm, &person.wrap(&cek, options));
+            let object = enveloped_data(&[recipient], oid::AES256_CBC, &iv, &ciphertext);
+            assert_eq!(person.decrypt(&object), Some(text.clone()));
+            let Content::Enveloped(parsed) = parse(&object).unwrap().content else {
+                panic!()
+            };
+            assert_eq!(parsed.version, 0);
+        }
+    }
+
+    #[test]
+    fn new_recipients_read_what_old_ones_could() {
+        if !has_openssl() {
+            return;
+        }
+        let (old, new) = (Person::new("old"), Person::new("new"));
+        let text = b"The same content, byte for byte.\n".repeat(3000);
+        for cipher in ["-aes128", "-des3", "-aes-256-gcm"] {
+            for form in [&["-stream"][..], &[]] {
+                let command = ["cms", "-encrypt", "-binary", "-outform", "DER", cipher];
+                let object =
+                    openssl(&[&command[..], form, &[&old.certificate]].concat(), &text).unwrap();
+                let parsed = parse(&object).unwrap();
+                let recipients = match &parsed.content {
+                    Content::Enveloped(enveloped) => &enveloped.recipients,
+                    Content::AuthEnveloped(enveloped) => &enveloped.recipients,
+                    _ => panic!(),
+                };
+                let [
+                    RecipientInfo::Ktri {
+                        encrypted_key, rid, ..
+                    },
+                ] = &recipients[..]
+                else {
+                    panic!()
+                };
+                assert_eq!(*rid, old.id());
+                let cek = old.unwrap(encrypted_key);
+                let recipient = ktri(&new.id(), &algorithm_rsa_pkcs1(), &new.wrap(&cek, &[]));
+                let written = with_recipients(&parsed, &[recipient]).unwrap().concat();
+                assert_eq!(
+                    new.decrypt(&written).as_ref(),
+                    Some(&text),
+                    "{cipher} {form:?}"
+                );
+                assert_eq!(old.decrypt(&written), None);
+                let head = parse(&written).unwrap();
+                let tail = |content: &Content<'_>| match content {
+                    Content::Enveloped(enveloped) => enveloped.tail.to_vec(),
+                    Content::AuthEnveloped(enveloped) => enveloped.tail.to_vec(),
+                    _ => panic!(),
+                };
+                assert_eq!(tail(&head.content), tail(&parsed.content));
+            }
+        }
+    }
+
+    #[test]
+    fn openssl_prints_key_agreements_and_authenticated_content() {
+        if !has_openssl() {
+            return;
+        }
+        let spki = {
+            let curve = [
+                "genpkey",
+                "-algorithm",
+                "EC",
+                "-pkeyopt",
+                "ec_paramgen_curve:P-256",
+            ];
+            let key = openssl(&[&curve[..], &["-outform", "DER"]].concat(), &[]).unwrap();
+            openssl(
+                &["pkey", "-inform", "DER", "-pubout", "-outform", "DER"],
+                &key,
+            )
+            .unwrap()
+        };
+        let issuer = der::sequence(&[]);
+        let by_serial = RecipientId::IssuerSerial {
+            issuer: &issuer,
+            serial: &[0x12, 0x34],
+        };
+        let by_ski = RecipientId::Ski((&[0xab; 20][..]).into());
+        let algorithm = algorithm_ecdh_sha256_aes256_wrap();
+        let recipients = [
+            kari(&spki, None, &algorithm, &by_serial, &[1; 40]).unwrap(),
+            kari(&spki, Some(b"ukm"), &algorithm, &by_ski, &[2; 40]).unwrap(),
+            ktri(&by_ski, &algorithm_oaep_sha256(), &[3; 256]),
+        ];
+        let object = auth_enveloped_data(
+            &recipients,
+            oid::AES256_GCM,
+            &[5; 12],
+            &[6; 16],
+            b"ciphertext",
+        );
+        let printed = openssl(
+            &["cms", "-cmsout", "-noout", "-print", "-inform", "DER"],
+            &object,
+        )
+        .unwrap();
+        let printed = String::from_utf8(printed).unwrap();
+        for words in [
+            "id-aes256-wrap",
+            "dhSinglePass-stdDH-sha256kdf-scheme",
+            "aes-256-gcm",
+            "rsaesOaep",
+            "75 6b 6d",
+        ] {
+            assert!(printed.contains(words), "{words}");
+        }
+        let mut agreements = 0;
+        let Content::AuthEnveloped(parsed) = parse(&object).unwrap().content else {
+            panic!()
+        };
+        assert_eq!(
+            (parsed.version, &*parsed.mac, parsed.recipients.len()),
+            (0, &[6; 16][..], 3)
+        );
+        for recipient in &parsed.recipients {
+            match recipient {
+                RecipientInfo::Kari {
+                    originator,
+                    ukm,
+                    recipients,
+                    ..
+                } => {
+                    let Originator::PublicKey { bits, .. } = originator else {
+                        panic!()
+                    };
+                    assert_eq!((bits.len(), bits[0]), (65, 4));
+                    let expected = if ukm.is_some() { &by_ski } else { &by_serial };
+                    assert_eq!(recipients[0].0, *expected);
+                    agreements += 1;
+                }
+                RecipientInfo::Ktri { version, rid, .. } => {
+                    assert_eq!((*version, rid), (2, &by_ski));
+                }
+                _ => panic!(),
+            }
+        }
+        assert_eq!(agreements, 2);
+        assert!(kari(&[5, 0], None, &algorithm, &by_ski, &[]).is_err());
+    }
+
+    #[test]
+    fn versions_follow_the_recipients() {
+        let by_serial = RecipientId::IssuerSerial {
+            issuer: &[0x30, 0],
+            serial: &[1],
+        };
+        let by_ski = RecipientId::Ski((&[1][..]).into());
+        let old = ktri(&by_serial, &algorithm_rsa_pkcs1(), &[]);
+        let ski = ktri(&by_ski, &algorithm_rsa_pkcs1(), &[]);
+        let password = der::element(0xa3, &[&[2, 1, 0]]);
+        assert_eq!(enveloped_version(&[], false), 0);
+        assert_eq!(enveloped_version(std::slice::from_ref(&old), false), 0);
+        assert_eq!(enveloped_version(std::slice::from_ref(&old), true), 2);
+        assert_eq!(enveloped_version(&[old.clone(), ski], false), 2);
+        assert_eq!(enveloped_version(&[old, password], false), 3);
+    }
+
+    #[test]
+    fn originator_information_goes_and_everything_behind_recipients_stays() {
+        let encrypted = [der::oid(oid::DATA), der::algorithm(oid::AES128_CBC, None)].concat();
+        let encrypted = [
+            &[0x30, 0x80][..],
+            &encrypted,
+            &[0xa0, 0x80, 4, 1, 7, 0x24, 3, 4, 1, 8, 0, 0, 0, 0],
+        ]
+        .concat();
+        let attributes = [0xa1, 0x80, 0, 0];
+        let body = [
+            &[2, 1, 4, 0xa0, 2, 0xa0, 0, 0x31, 0x80, 0, 0][..],
+            &encrypted,
+            &attributes,
+        ]
+        .concat();
+        let object = [
+            &[0x30, 0x80][..],
+            &der::oid(oid::ENVELOPED_DATA),
+            &[0xa0, 0x80, 0x30, 0x80],
+            &body,
+            &[0; 6],
+        ];
+        let object = object.concat();
+        let parsed = parse(&object).unwrap();
+        let pieces = with_recipients(&parsed, &[]).unwrap();
+        assert_eq!(*pieces[1], [encrypted, attributes.to_vec()].concat());
+        assert!(matches!(pieces[1], Cow::Borrowed(_)));
+        let written = pieces.concat();
+        let Content::Enveloped(again) = parse(&written).unwrap().content else {
+            panic!()
+        };
+        assert_eq!(
+            (again.version, &*again.ciphertext.unwrap().cow()),
+            (2, &[7, 8][..])
+        );
+        let inside = Reader::new(&pieces[0]).peek();
+        assert_eq!(inside, Some(tag::SEQUENCE));
+    }
+}

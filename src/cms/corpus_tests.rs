@@ -115,10 +115,10 @@ fn openssl_counts_the_same_recipients_signers_and_certificates() {
                 assert_eq!(signed.certificates.len(), certificates, "{name}");
             }
             Content::Enveloped(enveloped) => {
-                assert_eq!(enveloped.recipients.len(), recipients, "{name}")
+                assert_eq!(enveloped.recipients.len(), recipients, "{name}");
             }
             Content::AuthEnveloped(enveloped) => {
-                assert_eq!(enveloped.recipients.len(), recipients, "{name}")
+                assert_eq!(enveloped.recipients.len(), recipients, "{name}");
             }
             _ => assert_eq!((signers, recipients), (0, 0), "{name}"),
         }

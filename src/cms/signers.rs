@@ -99,3 +99,104 @@ impl<'a> SignerId<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+    use crate::cms::content::{Content, parse};
+    use crate::cms::oid;
+    use crate::cms::peer::{has_openssl, openssl};
+
+    fn file(bytes: &[u8]) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        file
+    }
+
+    /// OpenSSL signs, and OpenSSL's plain `dgst -verify` accepts the signature over what we say
+    /// was signed.
+    #[test]
+    fn what_was_signed_is_what_openssl_signed() {
+        if !has_openssl() {
+            return;
+        }
+        let key = openssl(
+            &[
+                "genpkey",
+                "-algorithm",
+                "RSA",
+                "-pkeyopt",
+                "rsa_keygen_bits:2048",
+            ],
+            &[],
+        )
+        .unwrap();
+        let key = file(&key);
+        let key = key.path().to_str().unwrap();
+        let certificate = openssl(
+            &["req", "-x509", "-new", "-key", key, "-subj", "/CN=s"],
+            &[],
+        )
+        .unwrap();
+        let certificate = file(&certificate);
+        let certificate = certificate.path().to_str().unwrap();
+        let public = openssl(&["pkey", "-in", key, "-pubout"], &[]).unwrap();
+        let public = file(&public);
+        let sign = [
+            "cms", "-sign", "-binary", "-outform", "DER", "-md", "sha256", "-inkey", key, "-signer",
+        ];
+        let text = b"signed content";
+        for options in [
+            &["-nodetach"][..],
+            &["-keyid", "-nodetach", "-stream"],
+            &[],
+            &["-noattr"],
+        ] {
+            let object = openssl(&[&sign[..], &[certificate], options].concat(), text).unwrap();
+            let Content::Signed(signed) = parse(&object).unwrap().content else {
+                panic!()
+            };
+            let [signer] = &signed.signers[..] else {
+                panic!()
+            };
+            assert_eq!(signed.certificates.len(), 1);
+            assert_eq!(
+                matches!(signer.sid, SignerId::Ski(_)),
+                options.contains(&"-keyid")
+            );
+            assert_eq!(signed.content.is_some(), options.contains(&"-nodetach"));
+            if let Some(content) = signed.content {
+                assert_eq!(*content.cow(), *text);
+            }
+            let to_be_signed = match &signer.signed_attributes {
+                None => text.to_vec(),
+                Some(attributes) => {
+                    assert_eq!(attributes.content_type().unwrap(), Some(oid::DATA));
+                    assert_eq!(attributes.message_digest().unwrap().unwrap().len(), 32);
+                    assert!(attributes.signing_time().unwrap().unwrap() > 1_700_000_000);
+                    assert!(attributes.smime_capabilities().contains(&oid::AES256_CBC));
+                    assert_eq!(
+                        attributes.reencoded_der(),
+                        attributes.to_be_signed().concat()
+                    );
+                    attributes.to_be_signed().concat()
+                }
+            };
+            assert_eq!(signer.signed_attributes.is_none(), options == ["-noattr"]);
+            let signature = file(&signer.signature);
+            let signature = signature.path().to_str().unwrap();
+            let verify = [
+                "dgst",
+                "-sha256",
+                "-verify",
+                public.path().to_str().unwrap(),
+                "-signature",
+                signature,
+            ];
+            assert!(openssl(&verify, &to_be_signed).is_some(), "{options:?}");
+            assert!(openssl(&verify, b"something else").is_none());
+        }
+    }
+}
