@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use super::ber::{Malformed, Tlv, tag};
-use super::content::{AuthEnvelopedData, Content, ContentInfo, EnvelopedData};
+use super::content::{Content, ContentInfo};
 use super::der;
+use super::enveloped::{AuthEnvelopedData, EnvelopedData};
 use super::oid::{self, AlgorithmIdentifier, Oid};
 use super::recipients::RecipientId;
 

@@ -441,3 +441,112 @@ fn lists_that_lie_about_their_ends_are_malformed() {
     assert!(parse(&object).is_err());
     assert!(Tlv::only(&object).is_ok(), "the outer lengths are true");
 }
+
+/// Every structure with an element too many, which nobody would look at and which could therefore
+/// hide something.
+#[test]
+fn an_element_too_many_is_malformed_wherever_it_stands() {
+    let x: &[u8] = &[5, 0];
+    let (seq, oid) = (der::sequence, der::oid);
+    let key = der::octet_string(&[1; 8]);
+    let algorithm = build::algorithm_rsa_pkcs1();
+    let name = seq(&[]);
+    let serial = der::integer(7);
+    let id = seq(&[&name, &serial]);
+    let data = oid(oid::DATA);
+    let encap = seq(&[&data]);
+    let encrypted = seq(&[&data, &algorithm, &[0x80, 1, 1]]);
+    let object = |kind, parts: &[&[u8]]| seq(&[&oid(kind), &der::element(0xa0, &[&seq(parts)])]);
+    let ktri = |parts: &[&[u8]]| {
+        let set = der::element(0x31, &[&seq(parts)]);
+        object(oid::ENVELOPED_DATA, &[&[2, 1, 0], &set, &encrypted])
+    };
+    let kari = |extra: [&[u8]; 5]| {
+        let spki = der::element(0xa1, &[&algorithm, &[3, 2, 0, 4], extra[0]]);
+        let originator = der::element(0xa0, &[&spki, extra[1]]);
+        let ukm = der::element(0xa1, &[&key, extra[2]]);
+        let one = seq(&[&id, &key, extra[3]]);
+        let info = der::element(
+            0xa1,
+            &[
+                &[2, 1, 3],
+                &originator,
+                &ukm,
+                &algorithm,
+                &seq(&[&one]),
+                extra[4],
+            ],
+        );
+        object(
+            oid::ENVELOPED_DATA,
+            &[&[2, 1, 2], &der::element(0x31, &[&info]), &encrypted],
+        )
+    };
+    let signed = |encap: &[u8], extra: [&[u8]; 3]| {
+        let signer = seq(&[
+            &[2, 1, 1],
+            &seq(&[&name, &serial, extra[0]]),
+            &algorithm,
+            &algorithm,
+            &key,
+            extra[1],
+        ]);
+        object(
+            oid::SIGNED_DATA,
+            &[
+                &[2, 1, 1],
+                &[0x31, 0],
+                encap,
+                &der::element(0x31, &[&signer]),
+                extra[2],
+            ],
+        )
+    };
+    let enveloped = |encrypted: &[u8], extra| {
+        object(
+            oid::ENVELOPED_DATA,
+            &[&[2, 1, 0], &[0x31, 0], encrypted, extra],
+        )
+    };
+    let good = [
+        ktri(&[&[2, 1, 0], &id, &algorithm, &key]),
+        kari([&[]; 5]),
+        signed(&encap, [&[]; 3]),
+        enveloped(&encrypted, &[]),
+    ];
+    for object in good {
+        parse(&object).unwrap();
+    }
+    let content = der::element(0xa0, &[&[4, 0]]);
+    let mut bad = vec![
+        ktri(&[&[2, 1, 0], &id, &algorithm, &key, x]),
+        ktri(&[&[2, 1, 0], &seq(&[&name, &serial, x]), &algorithm, &key]),
+        ktri(&[&[2, 1, 0], &id, &seq(&[&oid(oid::DATA), x, x]), &key]),
+        signed(&seq(&[&data, &content, x]), [&[]; 3]),
+        signed(&seq(&[&data, &der::element(0xa0, &[&[4, 0], x])]), [&[]; 3]),
+        enveloped(&seq(&[&data, &algorithm, &[0x80, 1, 1], x]), &[]),
+        enveloped(&encrypted, x),
+        seq(&[&oid(oid::DATA), &content, x]),
+        seq(&[&oid(oid::DATA), &der::element(0xa0, &[&[4, 0], x])]),
+        object(oid::COMPRESSED_DATA, &[&[2, 1, 0], &algorithm, &encap, x]),
+        object(
+            oid::DIGESTED_DATA,
+            &[&[2, 1, 0], &algorithm, &encap, &key, x],
+        ),
+        object(oid::ENCRYPTED_DATA, &[&[2, 1, 0], &encrypted, x]),
+        object(
+            oid::AUTH_ENVELOPED_DATA,
+            &[&[2, 1, 0], &[0x31, 0], &encrypted, &key, x],
+        ),
+    ];
+    bad.extend((0..5).map(|at| kari(std::array::from_fn(|n| if n == at { x } else { &[] }))));
+    bad.extend((0..3).map(|at| {
+        signed(
+            &encap,
+            std::array::from_fn(|n| if n == at { x } else { &[] }),
+        )
+    }));
+    for (n, object) in bad.iter().enumerate() {
+        assert!(parse(object).is_err(), "case {n}");
+    }
+}

@@ -8,7 +8,8 @@
 //! | [`der`] | how an element is written |
 //! | [`oid`] | which object identifiers there are, and what reports call them |
 //! | [`armor`] | does this look like CMS, in binary or PEM? |
-//! | [`content`] | what kind of object, and its parts (RFC 5652, 5083, 3274; PKCS #7 1.5) |
+//! | [`content`] | what kind of object; signed, digested and compressed content (RFC 5652, 3274; PKCS #7 1.5) |
+//! | [`enveloped`] | encrypted content of each kind (RFC 5652 §6, §8, RFC 5083) |
 //! | [`recipients`] | for whom, and the wrapped keys |
 //! | [`signers`] | by whom, and the signatures |
 //! | [`attributes`] | signed, unsigned and authenticated attributes as they came |
@@ -26,6 +27,7 @@ pub mod ber;
 pub mod build;
 pub mod content;
 pub mod der;
+pub mod enveloped;
 pub mod octets;
 pub mod oid;
 pub mod parameters;
@@ -36,10 +38,8 @@ pub mod time;
 pub use armor::{sniff, unarmor};
 pub use attributes::{AttributeProblem, Attributes};
 pub use ber::Malformed;
-pub use content::{
-    AuthEnvelopedData, CompressedData, Content, ContentInfo, DigestedData, EncryptedData,
-    EnvelopedData, SignedData, parse,
-};
+pub use content::{CompressedData, Content, ContentInfo, DigestedData, SignedData, parse};
+pub use enveloped::{AuthEnvelopedData, EncryptedData, EnvelopedData};
 pub use octets::Octets;
 pub use oid::{AlgorithmIdentifier, Oid};
 pub use recipients::{Originator, RecipientId, RecipientInfo};
