@@ -1,3 +1,10 @@
-//! One mail as bytes.
+//! One mail as bytes: header fields, MIME parts, transfer encodings and edits. Everything is a
+//! byte range of the message; nothing here copies a body, recurses on input or reads a clock.
 
+pub mod addresses;
+pub mod content_type;
+pub mod decode;
+pub mod headers;
+pub mod parts;
 pub mod rewrite;
+pub mod transfer;

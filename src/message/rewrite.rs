@@ -2,6 +2,9 @@
 
 use std::ops::Range;
 
+use super::headers::{Headers, LineEnding};
+use super::parts::Part;
+
 /// A stretch of a changed message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Piece {
@@ -9,4 +12,229 @@ pub enum Piece {
     Source(Range<usize>),
     /// New bytes.
     Owned(Vec<u8>),
+}
+
+/// The changed message. A range that is not in `source` gives nothing.
+pub fn apply(source: &[u8], pieces: &[Piece]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(len(pieces));
+    for piece in pieces {
+        match piece {
+            Piece::Source(range) => {
+                out.extend_from_slice(source.get(range.clone()).unwrap_or_default())
+            }
+            Piece::Owned(bytes) => out.extend_from_slice(bytes),
+        }
+    }
+    out
+}
+
+/// The changed message's length in bytes.
+pub fn len(pieces: &[Piece]) -> usize {
+    pieces
+        .iter()
+        .map(|piece| match piece {
+            Piece::Source(range) => range.len(),
+            Piece::Owned(bytes) => bytes.len(),
+        })
+        .sum()
+}
+
+/// Puts `entity` in the place of a message's content: its Content-* fields replace the outer ones
+/// where the first of them stands, its body replaces the body byte for byte. All other outer
+/// fields stay as they are; `MIME-Version: 1.0` is added if there is none. Content-Length is an
+/// mbox's field, not MIME's, and stays.
+///
+/// An `entity` without a MIME header (RFC 8551 §3.1 wants one, but plain text is met) is all body.
+/// Of one with a header, fields that are not Content-* are dropped.
+pub fn replace_root(message: &[u8], headers: &Headers<'_>, entity: &[u8]) -> Vec<Piece> {
+    let ending = headers.line_ending();
+    let inner = EntityView::of(entity);
+    let mut block = Vec::new();
+    if headers.count("mime-version") == 0 {
+        block.extend_from_slice(b"MIME-Version: 1.0");
+        block.extend_from_slice(ending.as_bytes());
+    }
+    for raw in &inner.content_fields {
+        push_field(raw, ending, &mut block);
+    }
+
+    let mut pieces = Pieces::default();
+    let mut copied = 0;
+    let mut block = Some(block);
+    for field in headers
+        .fields()
+        .filter(|field| is_content_field(field.name))
+    {
+        pieces.source(copied..field.range.start);
+        pieces.owned(block.take().unwrap_or_default());
+        copied = field.range.end;
+    }
+    pieces.source(copied..headers.end());
+    if let Some(block) = block {
+        let open_line = headers.end() > 0 && message.get(headers.end() - 1) != Some(&b'\n');
+        pieces.owned(if open_line {
+            [ending.as_bytes(), &block].concat()
+        } else {
+            block
+        });
+    }
+    if headers.end() == headers.body_start() {
+        pieces.owned(ending.as_bytes().to_vec());
+    } else {
+        pieces.source(headers.end()..headers.body_start());
+    }
+    pieces.owned(inner.body.to_vec());
+    pieces.0
+}
+
+/// Puts `new_entity` in the place of a part; every other byte stays. Where the source has no line
+/// end between the part and a boundary line beside it, one is added.
+///
+/// See [`super::parts::collides`] for an entity that holds one of the boundaries around it.
+pub fn replace_part(message: &[u8], part: &Part, new_entity: &[u8]) -> Vec<Piece> {
+    let ending = LineEnding::of(message).as_bytes();
+    let (start, end) = (part.entity.start, part.entity.end);
+    let mut pieces = Pieces::default();
+    pieces.source(0..start);
+    // A delimiter line without a line end, or with none left for the part.
+    if start > 0 && message.get(start - 1) != Some(&b'\n') {
+        pieces.owned(ending.to_vec());
+    }
+    pieces.owned(new_entity.to_vec());
+    if matches!(message.get(end), Some(byte) if !matches!(byte, b'\r' | b'\n')) {
+        pieces.owned(ending.to_vec());
+    }
+    pieces.source(end..message.len());
+    pieces.0
+}
+
+/// A `message/rfc822` entity that holds `entity` as an attached message; an entity without a
+/// header is given the blank line that makes it a body.
+pub fn wrap_as_rfc822(entity: &[u8]) -> Vec<u8> {
+    let ending = LineEnding::of(entity).as_bytes();
+    let mut out = Vec::with_capacity(entity.len() + 80);
+    out.extend_from_slice(b"Content-Type: message/rfc822");
+    out.extend_from_slice(ending);
+    if let Some(word) = transfer_word(entity) {
+        out.extend_from_slice(b"Content-Transfer-Encoding: ");
+        out.extend_from_slice(word);
+        out.extend_from_slice(ending);
+    }
+    out.extend_from_slice(ending);
+    if !begins_with_header(entity) {
+        out.extend_from_slice(ending);
+    }
+    out.extend_from_slice(entity);
+    out
+}
+
+/// What an unencoded body must be declared as (RFC 2045 §2.7–2.9): `None` for 7bit.
+fn transfer_word(bytes: &[u8]) -> Option<&'static [u8]> {
+    let long = bytes
+        .split(|byte| *byte == b'\n')
+        .any(|line| line.len() > 999);
+    let bare_cr = memchr::memchr_iter(b'\r', bytes).any(|at| bytes.get(at + 1) != Some(&b'\n'));
+    if long || bare_cr || memchr::memchr(0, bytes).is_some() {
+        Some(b"binary")
+    } else if bytes.is_ascii() {
+        None
+    } else {
+        Some(b"8bit")
+    }
+}
+
+/// An entity as its Content-* fields and its body.
+struct EntityView<'a> {
+    content_fields: Vec<&'a [u8]>,
+    body: &'a [u8],
+}
+
+impl<'a> EntityView<'a> {
+    fn of(entity: &'a [u8]) -> Self {
+        let headers = Headers::parse_part(entity);
+        let content_fields: Vec<_> = headers
+            .fields()
+            .filter(|field| is_content_field(field.name))
+            .filter_map(|field| entity.get(field.range))
+            .collect();
+        // Text such as `Note: call me` is no MIME header; taking it for one would lose it.
+        let has_header =
+            headers.fields().any(|field| is_mime_field(field.name)) || headers.end() == 0;
+        let body_start = if has_header { headers.body_start() } else { 0 };
+        Self {
+            content_fields,
+            body: entity.get(body_start..).unwrap_or_default(),
+        }
+    }
+}
+
+/// Whether readers would take the beginning of `entity` for a header.
+fn begins_with_header(entity: &[u8]) -> bool {
+    const USUAL: [&str; 9] = [
+        "from",
+        "to",
+        "cc",
+        "subject",
+        "date",
+        "message-id",
+        "received",
+        "return-path",
+        "reply-to",
+    ];
+    let headers = Headers::parse_part(entity);
+    let blank_first = headers.end() == 0 && headers.body_start() > 0;
+    blank_first
+        || headers
+            .fields()
+            .any(|field| is_mime_field(field.name) || USUAL.iter().any(|name| field.is(name)))
+}
+
+fn is_mime_field(name: &[u8]) -> bool {
+    is_content_field(name) || name.eq_ignore_ascii_case(b"mime-version")
+}
+
+fn is_content_field(name: &[u8]) -> bool {
+    name.get(..8)
+        .is_some_and(|start| start.eq_ignore_ascii_case(b"content-"))
+        && !name.eq_ignore_ascii_case(b"content-length")
+}
+
+/// Adds a field with its line ends made `ending`. A stray CR becomes a space: some readers would
+/// take it for the end of the field.
+fn push_field(raw: &[u8], ending: LineEnding, out: &mut Vec<u8>) {
+    for line in raw.trim_ascii_end().split(|byte| *byte == b'\n') {
+        let text = line.strip_suffix(b"\r").unwrap_or(line);
+        out.extend(
+            text.iter()
+                .map(|byte| if *byte == b'\r' { b' ' } else { *byte }),
+        );
+        out.extend_from_slice(ending.as_bytes());
+    }
+}
+
+/// Pieces without empty ones.
+#[derive(Default)]
+struct Pieces(Vec<Piece>);
+
+impl Pieces {
+    fn source(&mut self, range: Range<usize>) {
+        if range.is_empty() {
+            return;
+        }
+        if let Some(Piece::Source(last)) = self.0.last_mut()
+            && last.end == range.start
+        {
+            last.end = range.end;
+            return;
+        }
+        self.0.push(Piece::Source(range));
+    }
+
+    fn owned(&mut self, bytes: Vec<u8>) {
+        match self.0.last_mut() {
+            _ if bytes.is_empty() => {}
+            Some(Piece::Owned(last)) => last.extend_from_slice(&bytes),
+            _ => self.0.push(Piece::Owned(bytes)),
+        }
+    }
 }

@@ -1,0 +1,434 @@
+//! Header fields by byte range (RFC 5322 §2.2, §3.6).
+//!
+//! Mail is read here so that nothing a reader might show stays hidden: every field is listed,
+//! duplicates too, also one that stands behind a bare CR (some readers take that for a line end)
+//! or whose name holds control characters (some drop them). Such a field counts in
+//! [`Headers::all`], [`Headers::count`] and [`Headers::addresses`]; [`Headers::first`] takes it
+//! only where no plain one exists.
+
+use std::ops::Range;
+
+use memchr::memchr;
+
+use super::addresses::{self, AddressList};
+pub use super::content_type::{ContentType, Encoding, content_type, encoding, file_name};
+use super::decode;
+
+/// Fields that are kept; a header with more is [`Headers::is_cut`].
+const MAX_FIELDS: usize = 100_000;
+
+/// How lines end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LineEnding {
+    /// `\n`.
+    Lf,
+    /// `\r\n`.
+    CrLf,
+}
+
+impl LineEnding {
+    /// The bytes themselves.
+    pub const fn as_bytes(self) -> &'static [u8] {
+        match self {
+            Self::Lf => b"\n",
+            Self::CrLf => b"\r\n",
+        }
+    }
+
+    /// The ending of the first line of `bytes`; LF where there is none.
+    pub fn of(bytes: &[u8]) -> Self {
+        match memchr(b'\n', bytes)
+            .and_then(|at| at.checked_sub(1))
+            .and_then(|at| bytes.get(at))
+        {
+            Some(b'\r') => Self::CrLf,
+            _ => Self::Lf,
+        }
+    }
+}
+
+/// One header field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Field<'a> {
+    /// As written, without the white space around it.
+    pub name: &'a [u8],
+    /// As written, folds included, without the white space around it.
+    pub value: &'a [u8],
+    /// The whole field in the entity, its last line end included.
+    pub range: Range<usize>,
+    /// It stands behind a bare CR, so that only some readers see it.
+    pub hidden: bool,
+}
+
+impl Field<'_> {
+    /// Whether this is the field `name`: letter case and control characters do not count.
+    pub fn is(&self, name: &str) -> bool {
+        name_is(self.name, name)
+    }
+}
+
+/// The header of a message or part.
+#[derive(Debug, Clone)]
+pub struct Headers<'a> {
+    bytes: &'a [u8],
+    spans: Vec<Span>,
+    end: usize,
+    body_start: usize,
+    cut: bool,
+    stopped: bool,
+}
+
+#[derive(Debug, Clone)]
+struct Span {
+    start: usize,
+    colon: usize,
+    end: usize,
+    hidden: bool,
+}
+
+/// What may stand where a header is expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// A message: blank lines before the header, `From ` lines and single foreign lines in it are
+    /// passed over.
+    Message,
+    /// A body part or decrypted entity: a blank first line means that it has no header, and the
+    /// first line that is no field begins the body (RFC 2046 §5.1.1).
+    Part,
+}
+
+impl<'a> Headers<'a> {
+    /// Reads the header of a message: leniently about blank or indented first lines, From_ lines,
+    /// foreign lines between fields, a missing blank line, and mixed line ends.
+    pub fn parse(message: &'a [u8]) -> Self {
+        Self::scan(message, Mode::Message, |_| false)
+    }
+
+    /// Reads the header of a body part or of a decrypted entity, where a blank first line says
+    /// that there is none.
+    pub fn parse_part(entity: &'a [u8]) -> Self {
+        Self::scan(entity, Mode::Part, |_| false)
+    }
+
+    /// Reads a header that may end before `bytes` does: at the first line for which `stop` holds
+    /// (asked only of lines that begin with `--`; the line end is part of the line).
+    pub(super) fn scan(bytes: &'a [u8], mode: Mode, stop: impl Fn(&[u8]) -> bool) -> Self {
+        let mut scanner = Scanner {
+            bytes,
+            mode,
+            spans: Vec::new(),
+            cut: false,
+            skipping: false,
+        };
+        let (end, body_start, stopped) = scanner.run(stop);
+        Self {
+            bytes,
+            spans: scanner.spans,
+            end,
+            body_start,
+            cut: scanner.cut,
+            stopped,
+        }
+    }
+
+    /// Where the body begins; the entity's length where there is none.
+    pub fn body_start(&self) -> usize {
+        self.body_start
+    }
+
+    /// Where the fields end: the place of the blank line, where there is one.
+    pub fn end(&self) -> usize {
+        self.end
+    }
+
+    /// Whether there are more fields than are listed: too many to be mail.
+    pub fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    /// Whether a boundary line ended the header before a blank line did.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Every field, in order.
+    pub fn fields(&self) -> impl Iterator<Item = Field<'a>> + '_ {
+        self.spans.iter().map(|span| self.field(span))
+    }
+
+    /// The raw value of the first field of that name.
+    pub fn first(&self, name: &str) -> Option<&'a [u8]> {
+        let mut hidden = None;
+        for field in self.fields().filter(|field| field.is(name)) {
+            if !field.hidden {
+                return Some(field.value);
+            }
+            hidden.get_or_insert(field.value);
+        }
+        hidden
+    }
+
+    /// The raw values of all fields of that name.
+    pub fn all<'s>(&'s self, name: &'s str) -> impl Iterator<Item = &'a [u8]> + 's {
+        self.fields()
+            .filter(move |field| field.is(name))
+            .map(|field| field.value)
+    }
+
+    /// How many fields have that name.
+    pub fn count(&self, name: &str) -> usize {
+        self.fields().filter(|field| field.is(name)).count()
+    }
+
+    /// The first field of that name: unfolded, decoded (RFC 2047), its first 64 KiB; empty where
+    /// there is none.
+    pub fn text(&self, name: &str) -> String {
+        self.first(name).map(decode::text).unwrap_or_default()
+    }
+
+    /// Every address in all fields of that name, at most [`addresses::MAX_ADDRESSES`].
+    pub fn addresses(&self, name: &str) -> Vec<String> {
+        self.address_list(name).addresses
+    }
+
+    /// [`Headers::addresses`], and whether anything there could not be read as an address.
+    pub fn address_list(&self, name: &str) -> AddressList {
+        let mut list = AddressList::default();
+        for value in self.all(name) {
+            addresses::parse_into(value, &mut list);
+        }
+        list
+    }
+
+    /// The Message-ID without angle brackets; empty where there is none.
+    pub fn message_id(&self) -> String {
+        self.first("message-id")
+            .map(decode::message_id)
+            .unwrap_or_default()
+    }
+
+    /// The Date field in Unix seconds.
+    pub fn date(&self) -> Option<i64> {
+        decode::date(self.first("date")?)
+    }
+
+    /// The time in the top Received field, in Unix seconds: what the last relay claims.
+    pub fn received_time(&self) -> Option<i64> {
+        decode::received_date(self.first("received")?)
+    }
+
+    /// How the header's lines end, judged by the first.
+    pub fn line_ending(&self) -> LineEnding {
+        LineEnding::of(self.bytes)
+    }
+
+    fn field(&self, span: &Span) -> Field<'a> {
+        let slice = |range: Range<usize>| self.bytes.get(range).unwrap_or_default().trim_ascii();
+        Field {
+            name: slice(span.start..span.colon),
+            value: slice(span.colon + 1..span.end),
+            range: span.start..span.end,
+            hidden: span.hidden,
+        }
+    }
+}
+
+/// Whether a raw field name is `wanted`. Control characters in the raw name do not count, because
+/// there are readers that drop them.
+fn name_is(raw: &[u8], wanted: &str) -> bool {
+    let wanted = wanted.as_bytes();
+    if raw.len() == wanted.len() {
+        return raw.eq_ignore_ascii_case(wanted);
+    }
+    raw.len() > wanted.len()
+        && raw.iter().any(|byte| is_junk(*byte))
+        && raw
+            .iter()
+            .filter(|byte| !is_junk(**byte))
+            .map(u8::to_ascii_lowercase)
+            .eq(wanted.iter().map(u8::to_ascii_lowercase))
+}
+
+fn is_junk(byte: u8) -> bool {
+    byte <= b' ' || byte == 0x7f || matches!(byte, 0xef | 0xbb | 0xbf)
+}
+
+struct Scanner<'a> {
+    bytes: &'a [u8],
+    mode: Mode,
+    spans: Vec<Span>,
+    cut: bool,
+    /// The last line was passed over; its continuation lines go with it.
+    skipping: bool,
+}
+
+impl Scanner<'_> {
+    /// Returns where the fields end, where the body begins, and whether `stop` ended the header.
+    fn run(&mut self, stop: impl Fn(&[u8]) -> bool) -> (usize, usize, bool) {
+        let len = self.bytes.len();
+        let mut at = if self.mode == Mode::Message {
+            self.skip_blank_lines()
+        } else {
+            0
+        };
+        // A file without a single LF comes from a system that ended lines with CR.
+        let eol = if self.mode == Mode::Message && memchr(b'\n', self.bytes).is_none() {
+            b'\r'
+        } else {
+            b'\n'
+        };
+        while at < len {
+            let next = self.line_end(at, eol);
+            let line = self.bytes.get(at..next).unwrap_or_default();
+            let content = without_line_end(line);
+            if content.is_empty() {
+                return (at, next, false);
+            }
+            if content.starts_with(b"--") && stop(line) {
+                return (at, at, true);
+            }
+            if !self.take_line(at, next, content, eol) {
+                return (at, at, false);
+            }
+            at = next;
+        }
+        (len, len, false)
+    }
+
+    /// Files one line; `false` where it begins the body.
+    fn take_line(&mut self, at: usize, next: usize, content: &[u8], eol: u8) -> bool {
+        let first = content
+            .split(|byte| *byte == b'\r')
+            .next()
+            .unwrap_or_default();
+        let indented = first
+            .first()
+            .is_some_and(|byte| matches!(byte, b' ' | b'\t'));
+        if indented && (self.skipping || !self.spans.is_empty()) {
+            self.extend(next);
+        } else if let Some(colon) = field_colon(first)
+            && (!indented || self.mode == Mode::Message)
+        {
+            self.push(at, at + colon, next, false);
+        } else if first.is_empty() && !self.spans.is_empty() {
+            self.extend(next);
+        } else if self.mode == Mode::Message
+            && (is_from_line(first) || self.is_foreign_line(next, eol))
+        {
+            self.skipping = true;
+        } else if !first.is_empty() || self.mode == Mode::Part {
+            return false;
+        }
+        // Behind a bare CR: a field of its own if it looks like one, else a part of the value.
+        let mut from = first.len() + 1;
+        while let Some(rest) = content.get(from..) {
+            let sub = rest.split(|byte| *byte == b'\r').next().unwrap_or_default();
+            if is_plain_field(sub)
+                && let Some(colon) = field_colon(sub)
+            {
+                if !self.skipping
+                    && let Some(last) = self.spans.last_mut()
+                {
+                    last.end = at + from;
+                }
+                self.push(at + from, at + from + colon, next, true);
+            }
+            from += sub.len() + 1;
+        }
+        true
+    }
+
+    fn push(&mut self, start: usize, colon: usize, end: usize, hidden: bool) {
+        self.skipping = self.spans.len() >= MAX_FIELDS;
+        self.cut |= self.skipping;
+        if !self.skipping {
+            self.spans.push(Span {
+                start,
+                colon,
+                end,
+                hidden,
+            });
+        }
+    }
+
+    fn extend(&mut self, end: usize) {
+        if !self.skipping
+            && let Some(last) = self.spans.last_mut()
+        {
+            last.end = end;
+        }
+    }
+
+    /// A line that is no field, in the middle of fields: the next line goes on with the header.
+    fn is_foreign_line(&self, next: usize, eol: u8) -> bool {
+        let following = self
+            .bytes
+            .get(next..self.line_end(next, eol))
+            .unwrap_or_default();
+        !self.spans.is_empty() && is_plain_field(without_line_end(following))
+    }
+
+    /// Where the header begins if only blank lines stand before it, else 0.
+    fn skip_blank_lines(&self) -> usize {
+        let blank = self
+            .bytes
+            .iter()
+            .take_while(|byte| byte.is_ascii_whitespace())
+            .count();
+        let start = self
+            .bytes
+            .get(..blank)
+            .and_then(|lead| memchr::memrchr(b'\n', lead))
+            .map_or(0, |at| at + 1);
+        let first = self
+            .bytes
+            .get(start..self.line_end(start, b'\n'))
+            .unwrap_or_default();
+        let first = without_line_end(first).trim_ascii_start();
+        if is_plain_field(first) || is_from_line(first) {
+            start
+        } else {
+            0
+        }
+    }
+
+    fn line_end(&self, at: usize, eol: u8) -> usize {
+        let rest = self.bytes.get(at..).unwrap_or_default();
+        memchr(eol, rest).map_or(self.bytes.len(), |i| at + i + 1)
+    }
+}
+
+fn without_line_end(line: &[u8]) -> &[u8] {
+    let mut line = line.strip_suffix(b"\n").unwrap_or(line);
+    while let Some(shorter) = line.strip_suffix(b"\r") {
+        line = shorter;
+    }
+    line
+}
+
+/// The place of the colon if the line is a field: a name without white space inside.
+fn field_colon(line: &[u8]) -> Option<usize> {
+    let colon = memchr(b':', line)?;
+    let name = line.get(..colon)?.trim_ascii();
+    (!name.is_empty() && !name.iter().any(|byte| matches!(byte, b' ' | b'\t'))).then_some(colon)
+}
+
+/// A field whose name is letters, digits and hyphens, as every standard one is.
+fn is_plain_field(line: &[u8]) -> bool {
+    let Some(name) = memchr(b':', line).and_then(|colon| line.get(..colon)) else {
+        return false;
+    };
+    let name = name.trim_ascii_end();
+    name.len() >= 2
+        && name.first().is_some_and(u8::is_ascii_alphabetic)
+        && name
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+}
+
+/// The envelope line of an mbox, quoted or not, which archives leave among the fields.
+fn is_from_line(line: &[u8]) -> bool {
+    line.strip_prefix(b">")
+        .unwrap_or(line)
+        .starts_with(b"From ")
+}

@@ -1,0 +1,324 @@
+//! Transfer encodings in and out (RFC 2045 §6), and line ends.
+
+use std::borrow::Cow;
+
+use base64_simd::{AsOut as _, STANDARD};
+use memchr::{memchr, memchr_iter, memmem};
+
+pub use super::content_type::Encoding;
+use super::headers::LineEnding;
+
+/// Bytes that one line of base64 holds: 76 columns.
+const LINE_BYTES: usize = 57;
+
+/// Why a body is not what its encoding claims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(pub &'static str);
+
+/// A decoded body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decoded<'a> {
+    /// The content; borrowed where nothing was encoded.
+    pub bytes: Cow<'a, [u8]>,
+    /// Foreign text followed the base64, such as a mailing list's footer; it is not in `bytes`.
+    pub trailing_text: bool,
+}
+
+impl<'a> Decoded<'a> {
+    fn whole(bytes: impl Into<Cow<'a, [u8]>>) -> Self {
+        Self {
+            bytes: bytes.into(),
+            trailing_text: false,
+        }
+    }
+}
+
+/// Decodes a body.
+///
+/// base64: white space anywhere, missing padding at the end, concatenated padded pieces and a body
+/// cut off in the middle are read for what they hold; text after the encoded data is left out and
+/// said; any other foreign character is an error. quoted-printable: what is no valid escape
+/// stands for itself, as RFC 2045 §6.7 advises.
+pub fn decode(encoding: Encoding, body: &[u8]) -> Result<Decoded<'_>, Malformed> {
+    match encoding {
+        Encoding::Identity | Encoding::Binary => Ok(Decoded::whole(body)),
+        Encoding::QuotedPrintable => Ok(Decoded::whole(quoted_printable(body))),
+        Encoding::Base64 => base64(body),
+        Encoding::Unknown => Err(Malformed("unknown transfer encoding")),
+    }
+}
+
+fn base64<'a>(body: &'a [u8]) -> Result<Decoded<'a>, Malformed> {
+    let mut state = Base64::new(body.len());
+    let mut at = 0;
+    while at < body.len() {
+        let rest = body.get(at..).unwrap_or_default();
+        let next = at + memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+        let line = body.get(at..next).unwrap_or_default().trim_ascii();
+        if !state.line(line) {
+            return state.foreign_text();
+        }
+        at = next;
+    }
+    state.finish()
+}
+
+/// Decodes line by line: whole quanta at SIMD speed, the rest byte by byte.
+struct Base64 {
+    out: Vec<u8>,
+    len: usize,
+    /// Characters of an incomplete quantum.
+    pending: u32,
+    held: u8,
+    /// After padding, until the next character of the alphabet.
+    padded: bool,
+    /// Where `out` stood when the data could last have been over.
+    checkpoint: Option<usize>,
+}
+
+impl Base64 {
+    fn new(encoded: usize) -> Self {
+        Self {
+            out: vec![0; encoded / 4 * 3 + 3],
+            len: 0,
+            pending: 0,
+            held: 0,
+            padded: false,
+            checkpoint: None,
+        }
+    }
+
+    /// Takes one trimmed line; `false` at a character that is not base64.
+    fn line(&mut self, line: &[u8]) -> bool {
+        let could_be_over = self.held == 0 && self.len > 0;
+        if could_be_over
+            && (line.is_empty()
+                || matches!(line.first(), Some(b'-' | b'_' | b'*' | b'#' | b'~' | b'=')))
+        {
+            self.checkpoint = Some(self.len);
+        }
+        if self.held == 0
+            && !line.is_empty()
+            && line.len().is_multiple_of(4)
+            && let Some(room) = self.out.get_mut(self.len..)
+            && room.len() >= line.len() / 4 * 3
+            && let Ok(decoded) = STANDARD.decode(line, room.as_out())
+        {
+            self.len += decoded.len();
+            self.padded = line.ends_with(b"=");
+            if self.padded {
+                self.checkpoint = Some(self.len);
+            }
+            return true;
+        }
+        line.iter().all(|byte| self.byte(*byte))
+    }
+
+    fn byte(&mut self, byte: u8) -> bool {
+        let value = match byte {
+            b'A'..=b'Z' => byte - b'A',
+            b'a'..=b'z' => byte - b'a' + 26,
+            b'0'..=b'9' => byte - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            b'=' => return self.pad(),
+            _ => return byte.is_ascii_whitespace() || byte == 0x0b,
+        };
+        self.padded = false;
+        self.pending = self.pending << 6 | u32::from(value);
+        self.held += 1;
+        if self.held == 4 {
+            self.flush(3);
+        }
+        true
+    }
+
+    fn pad(&mut self) -> bool {
+        match self.held {
+            // The second `=` of a pair, or one too many after whole quanta.
+            0 => true,
+            1 => false,
+            2 => {
+                self.pending <<= 12;
+                self.end_piece(1)
+            }
+            _ => {
+                self.pending <<= 6;
+                self.end_piece(2)
+            }
+        }
+    }
+
+    fn end_piece(&mut self, bytes: usize) -> bool {
+        self.flush(bytes);
+        self.padded = true;
+        self.checkpoint = Some(self.len);
+        true
+    }
+
+    fn flush(&mut self, bytes: usize) {
+        let quantum = self.pending.to_be_bytes();
+        for byte in quantum.iter().skip(1).take(bytes) {
+            if let Some(slot) = self.out.get_mut(self.len) {
+                *slot = *byte;
+                self.len += 1;
+            }
+        }
+        self.pending = 0;
+        self.held = 0;
+    }
+
+    fn foreign_text<'a>(mut self) -> Result<Decoded<'a>, Malformed> {
+        let len = self.checkpoint.ok_or(Malformed("not base64"))?;
+        self.out.truncate(len);
+        Ok(Decoded {
+            bytes: self.out.into(),
+            trailing_text: true,
+        })
+    }
+
+    fn finish<'a>(mut self) -> Result<Decoded<'a>, Malformed> {
+        match self.held {
+            2 => {
+                self.pending <<= 12;
+                self.flush(1);
+            }
+            3 => {
+                self.pending <<= 6;
+                self.flush(2);
+            }
+            // Six bits are no byte: the body was cut off.
+            _ => {}
+        }
+        self.out.truncate(self.len);
+        Ok(Decoded::whole(self.out))
+    }
+}
+
+fn quoted_printable(body: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(body.len());
+    let mut at = 0;
+    while at < body.len() {
+        let rest = body.get(at..).unwrap_or_default();
+        let next = at + memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
+        let line = body.get(at..next).unwrap_or_default();
+        at = next;
+        let end = match line {
+            [.., b'\r', b'\n'] => 2,
+            [.., b'\n'] => 1,
+            _ => 0,
+        };
+        let (text, ending) = line.split_at_checked(line.len() - end).unwrap_or_default();
+        // White space before a line end was added on the way (RFC 2045 §6.7 rule 3).
+        let text = text.trim_ascii_end();
+        let soft = text.strip_suffix(b"=");
+        escapes(soft.unwrap_or(text), &mut out);
+        if soft.is_none() {
+            out.extend_from_slice(ending);
+        }
+    }
+    out
+}
+
+fn escapes(mut text: &[u8], out: &mut Vec<u8>) {
+    let hex = |byte: Option<&u8>| {
+        char::from(*byte?)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+    while let Some(equals) = memchr(b'=', text) {
+        out.extend_from_slice(text.get(..equals).unwrap_or_default());
+        let step = match (hex(text.get(equals + 1)), hex(text.get(equals + 2))) {
+            (Some(high), Some(low)) => {
+                out.push(high << 4 | low);
+                3
+            }
+            _ => {
+                out.push(b'=');
+                1
+            }
+        };
+        text = text.get(equals + step..).unwrap_or_default();
+    }
+    out.extend_from_slice(text);
+}
+
+/// Encodes in lines of 76 columns, each with its line end.
+pub fn base64_lines(bytes: &[u8], ending: LineEnding) -> Vec<u8> {
+    let ending = ending.as_bytes();
+    let lines = bytes.len().div_ceil(LINE_BYTES);
+    let mut out = Vec::with_capacity(bytes.len().div_ceil(3) * 4 + lines * ending.len());
+    for chunk in bytes.chunks(LINE_BYTES) {
+        STANDARD.encode_append(chunk, &mut out);
+        out.extend_from_slice(ending);
+    }
+    out
+}
+
+/// Every LF without a CR before it becomes CRLF (RFC 8551 §3.1.1); everything else stays.
+pub fn to_crlf(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let bare: Vec<usize> = memchr_iter(b'\n', bytes)
+        .filter(|at| at.checked_sub(1).and_then(|before| bytes.get(before)) != Some(&b'\r'))
+        .collect();
+    if bare.is_empty() {
+        return Cow::Borrowed(bytes);
+    }
+    let mut out = Vec::with_capacity(bytes.len() + bare.len());
+    let mut from = 0;
+    for at in bare {
+        out.extend_from_slice(bytes.get(from..at).unwrap_or_default());
+        out.push(b'\r');
+        from = at;
+    }
+    out.extend_from_slice(bytes.get(from..).unwrap_or_default());
+    Cow::Owned(out)
+}
+
+/// The text with LF line ends, where that loses nothing: every line ends in CRLF (the last one
+/// may have no end), and there is no NUL and no other CR or LF. `None` otherwise, and where there
+/// is no line end to change.
+pub fn to_lf_if_text(bytes: &[u8]) -> Option<Vec<u8>> {
+    if memchr(0, bytes).is_some() {
+        return None;
+    }
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(end) = memchr(b'\n', rest) {
+        let text = rest.get(..end)?.strip_suffix(b"\r")?;
+        if memchr(b'\r', text).is_some() {
+            return None;
+        }
+        out.extend_from_slice(text);
+        out.push(b'\n');
+        rest = rest.get(end + 1..)?;
+    }
+    if out.is_empty() || memchr(b'\r', rest).is_some() {
+        return None;
+    }
+    out.extend_from_slice(rest);
+    Some(out)
+}
+
+/// Removes the `>` that mboxrd puts before every line `>*From `; `None` where there is none.
+pub fn unquote_from(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut out: Option<Vec<u8>> = None;
+    let mut copied = 0;
+    for at in memmem::find_iter(bytes, b">From ") {
+        let before = bytes.get(..at)?;
+        let quotes = before
+            .iter()
+            .rev()
+            .take_while(|byte| **byte == b'>')
+            .count();
+        let start = at - quotes;
+        if start == 0 || bytes.get(start - 1) == Some(&b'\n') {
+            let out = out.get_or_insert_with(|| Vec::with_capacity(bytes.len()));
+            out.extend_from_slice(bytes.get(copied..start)?);
+            copied = start + 1;
+        }
+    }
+    let mut out = out?;
+    out.extend_from_slice(bytes.get(copied..)?);
+    Some(out)
+}
