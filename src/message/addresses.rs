@@ -309,3 +309,88 @@ fn quoted(rest: &[u8]) -> Option<(Vec<u8>, usize)> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(value: &str, expected: &[&str]) {
+        let list = parse(value.as_bytes());
+        assert_eq!(list.addresses, expected, "{value}");
+        assert!(!list.malformed, "{value}");
+    }
+
+    #[track_caller]
+    fn check_odd(value: &[u8], expected: &[&str]) {
+        let list = parse(value);
+        assert_eq!(
+            list.addresses,
+            expected,
+            "{}",
+            String::from_utf8_lossy(value)
+        );
+        assert!(list.malformed, "{}", String::from_utf8_lossy(value));
+    }
+
+    #[test]
+    fn only_addresses_count() {
+        check("a@b.c", &["a@b.c"]);
+        check("\"a@b\" <c@d>", &["c@d"]);
+        check("a@b <c@d>", &["c@d"]);
+        check("a@b, c@d", &["a@b", "c@d"]);
+        check("=?utf-8?q?evil=40x.com?= <c@d>", &["c@d"]);
+        check("<a@b> \"c@d\" (e@f)", &["a@b"]);
+        check(
+            "John (the (great) \\) x@y) <Jo.Hn@EXAMPLE.Com.>",
+            &["Jo.Hn@example.com"],
+        );
+        check("Friends: a@b, X <c@d>; , e@f", &["a@b", "c@d", "e@f"]);
+        check("undisclosed-recipients:;", &[]);
+        check("<@x,@y:a@b>", &["a@b"]);
+        check(
+            "\"john \\\"d\\\" o@e\"@x.y",
+            &["\"john \\\"d\\\" o@e\"@x.y"],
+        );
+        check("\"simple\"@x.y", &["simple@x.y"]);
+        check("a . b @ c . d", &["a.b@c.d"]);
+        check("foo..bar.@docomo.ne.jp", &["foo..bar.@docomo.ne.jp"]);
+        check("a@[192.0.2.1]", &["a@[192.0.2.1]"]);
+        check("jörg@exämple.DE", &["jörg@exämple.de"]);
+        check("<>", &[]);
+        check("\"A, B\"\r\n <a@b>,\r\n\tc@d", &["a@b", "c@d"]);
+        check("", &[]);
+    }
+
+    #[test]
+    fn what_is_no_address_is_said_not_guessed() {
+        check_odd(b"=?utf-8?q?a?=@b.com", &[]);
+        check_odd(b"<=?utf-8?q?a?=@b.com>", &[]);
+        check_odd(b"a@=?utf-8?q?b.com?=", &[]);
+        check_odd(b"John Doe a@b", &[]);
+        check_odd(b"a@b c@d", &[]);
+        check_odd(b"<a@b> <c@d>", &["a@b", "c@d"]);
+        check_odd(b"\"unclosed <a@b>", &[]);
+        check_odd(b"a@b (unclosed", &["a@b"]);
+        check_odd(b"<a@b, c@d", &["c@d"]);
+        check_odd(b"a@b\0c.d", &[]);
+        check_odd(b"a@b@c", &[]);
+        check_odd(b"a@, @b, a@.b, a@b..c, a", &[]);
+        check_odd(b"\xff@b.c", &[]);
+        check_odd(b"a: b: c@d;", &["c@d"]);
+        check_odd(b"a\\@b@c.d", &[]);
+    }
+
+    #[test]
+    fn a_hostile_list_is_cut_in_linear_time() {
+        let start = std::time::Instant::now();
+        let list = parse("a@b,".repeat(5_000).as_bytes());
+        assert_eq!((list.addresses.len(), list.cut), (MAX_ADDRESSES, true));
+        for piece in [
+            "[", "(", "<", "<@a", "\"", "a ", "<a>", ":", "@", "\\", "[]", "<@a:", "()", "\"\"",
+        ] {
+            let _ = parse(piece.repeat(2_000_000 / piece.len()).as_bytes());
+        }
+        assert!(start.elapsed().as_secs() < 10);
+    }
+}

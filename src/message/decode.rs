@@ -21,6 +21,10 @@ pub fn text(raw: &[u8]) -> String {
 pub fn utf8_or_latin1(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
+        // Cut in the middle of a character.
+        Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => {
+            String::from_utf8_lossy(bytes).into_owned()
+        }
         Err(_) => bytes.iter().map(|byte| char::from(*byte)).collect(),
     }
 }
@@ -179,11 +183,20 @@ fn date_words(raw: &[u8]) -> Option<String> {
             }
         })
         .collect();
-    let mut words = spaced
-        .split(' ')
-        .filter(|word| !word.is_empty())
-        .skip_while(|word| word.parse::<u8>().is_err());
-    let (day, month, year, time) = (words.next()?, words.next()?, words.next()?, words.next()?);
+    let words: Vec<&str> = spaced.split(' ').filter(|word| !word.is_empty()).collect();
+    let at = words.iter().position(|word| is_month(word))?;
+    let month = words.get(at)?.get(..3)?;
+    let day_before = at
+        .checked_sub(1)
+        .and_then(|before| words.get(before))
+        .filter(|day| day.parse::<u8>().is_ok());
+    let (day, year, time, zone) = match (day_before, words.get(at + 1..)?) {
+        (Some(day), [year, time, rest @ ..]) => (day, year, time, rest.first()),
+        // C's asctime: `Sun Oct  2 07:06:22 2016`, sometimes with a zone before the year.
+        (None, [day, time, year]) => (day, year, time, None),
+        (None, [day, time, zone, year, ..]) => (day, year, time, Some(zone)),
+        _ => return None,
+    };
     let seconds = match time.split(':').count() {
         2 => ":00",
         3 => "",
@@ -195,8 +208,16 @@ fn date_words(raw: &[u8]) -> Option<String> {
     {
         return None;
     }
-    let zone = words.next().unwrap_or("+0000");
+    let zone = zone.map_or_else(|| "+0000".to_owned(), |zone| zone.replace(':', ""));
     Some(format!("{day} {month} {year} {time}{seconds} {zone}"))
+}
+
+fn is_month(word: &str) -> bool {
+    const MONTHS: [&str; 12] = [
+        "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+    ];
+    word.get(..3)
+        .is_some_and(|start| MONTHS.iter().any(|month| start.eq_ignore_ascii_case(month)))
 }
 
 /// The value without its comments (RFC 5322 §3.2.2), a space in the place of each.
@@ -231,4 +252,79 @@ pub(super) fn without_comments(raw: &[u8]) -> Vec<u8> {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encoded_words_are_decoded_one_by_one() {
+        assert_eq!(
+            text(b"=?utf-8?q?a_b?= \r\n =?iso-8859-1?Q?=E4?= c"),
+            "a bä c"
+        );
+        assert_eq!(text(b"x=?utf-8?B?w6Q=?=y"), "xäy");
+        assert_eq!(
+            text(b"=?utf-8?x?a?= =?no-such?q?a?= =? =?utf-8?q?"),
+            "=?utf-8?x?a?= =?no-such?q?a?= =? =?utf-8?q?"
+        );
+        assert_eq!(text(b"r\xe4w"), "räw");
+        assert_eq!(text("r\u{e4}w".as_bytes()), "räw");
+        assert_eq!(text(b"a\r\n\t b\rc"), "a b c");
+    }
+
+    #[test]
+    fn a_value_full_of_half_words_takes_no_time() {
+        // Over the whole value, mailparse's search for the end of each word is cubic.
+        let start = std::time::Instant::now();
+        let _ = text(&b" =?a?=b".repeat(10_000));
+        let _ = text(&b"=?a?q?b?= ".repeat(10_000));
+        let _ = text(&b"=?a?q?".repeat(10_000));
+        assert!(start.elapsed().as_secs() < 2);
+    }
+
+    #[test]
+    fn dates_are_read_in_the_forms_met() {
+        let at = |value: &str| date(value.as_bytes());
+        let expected = Some(1_475_417_182);
+        assert_eq!(at("Sun, 02 Oct 2016 07:06:22 -0700 (PDT)"), expected);
+        assert_eq!(at("Sun,02-Oct-2016 07:06:22 -0700"), expected);
+        assert_eq!(at("2 October 16 14:06:22 +00:00"), expected);
+        assert_eq!(at("Sun Oct  2 14:06:22 2016"), expected);
+        assert_eq!(at("Sun Oct  2 14:06:22 GMT 2016"), expected);
+        assert_eq!(at("Sun,\r\n 2 Oct (c) 2016 14:06:22"), expected);
+        assert_eq!(at("Sun, 2 Oct 2016 14:06:22 NOWHERE"), expected);
+        for wrong in [
+            "",
+            "x",
+            "2 Oct 2016",
+            "2 Oct",
+            "99 Oct 2016 10:00",
+            "2 Oct 2016 10",
+            "2 Oct 2016 99:00",
+            "2 Oct 99999 10:00",
+            "2 Oct 2016 10:00:00 +99999",
+            "Oct",
+        ] {
+            assert_eq!(at(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn random_values_never_panic() {
+        use proptest::prelude::*;
+        proptest!(|(bytes in proptest::collection::vec(any::<u8>(), 0..200))| {
+            let _ = (text(&bytes), date(&bytes), received_date(&bytes), message_id(&bytes));
+        });
+        proptest!(|(value in "[ :,;=?()<>\"\\\\a-zA-Z0-9+-]{0,80}")| {
+            let _ = (text(value.as_bytes()), date(value.as_bytes()), received_date(value.as_bytes()));
+        });
+        proptest!(|(value in "[0-9]{1,12} (Jan|feb|décembre) [0-9]{1,12} [0-9:]{1,9} [+-]?[0-9A-Z]{1,12}")| {
+            let _ = date(value.as_bytes());
+        });
+        proptest!(|(word in "=\\?[a-z0-9-]{1,12}\\?[bBqQ]\\?[!-~é]{0,40}\\?=")| {
+            let _ = text(word.as_bytes());
+        });
+    }
 }

@@ -90,8 +90,11 @@ struct Span {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     /// A message: blank lines before the header, `From ` lines and single foreign lines in it are
-    /// passed over.
+    /// passed over; in a file without any LF, CR ends lines.
     Message,
+    /// An attached message: the same, but its lines end as those do of the message it lies in.
+    Attached,
+
     /// A body part or decrypted entity: a blank first line means that it has no header, and the
     /// first line that is no field begins the body (RFC 2046 §5.1.1).
     Part,
@@ -266,10 +269,10 @@ impl Scanner<'_> {
     /// Returns where the fields end, where the body begins, and whether `stop` ended the header.
     fn run(&mut self, stop: impl Fn(&[u8]) -> bool) -> (usize, usize, bool) {
         let len = self.bytes.len();
-        let mut at = if self.mode == Mode::Message {
-            self.skip_blank_lines()
-        } else {
+        let mut at = if self.mode == Mode::Part {
             0
+        } else {
+            self.skip_blank_lines()
         };
         // A file without a single LF comes from a system that ended lines with CR.
         let eol = if self.mode == Mode::Message && memchr(b'\n', self.bytes).is_none() {
@@ -307,12 +310,12 @@ impl Scanner<'_> {
         if indented && (self.skipping || !self.spans.is_empty()) {
             self.extend(next);
         } else if let Some(colon) = field_colon(first)
-            && (!indented || self.mode == Mode::Message)
+            && (!indented || self.mode != Mode::Part)
         {
             self.push(at, at + colon, next, false);
         } else if first.is_empty() && !self.spans.is_empty() {
             self.extend(next);
-        } else if self.mode == Mode::Message
+        } else if self.mode != Mode::Part
             && (is_from_line(first) || self.is_foreign_line(next, eol))
         {
             self.skipping = true;
@@ -431,4 +434,85 @@ fn is_from_line(line: &[u8]) -> bool {
     line.strip_prefix(b">")
         .unwrap_or(line)
         .starts_with(b"From ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(message: &[u8]) -> Vec<String> {
+        let headers = Headers::parse(message);
+        headers
+            .fields()
+            .map(|field| String::from_utf8_lossy(field.name).into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn fields_cover_their_bytes_and_the_body_follows() {
+        let message = b"From: a\r\nSubject: b\r\n\tc\r\n\r\nbody";
+        let headers = Headers::parse(message);
+        let fields: Vec<_> = headers.fields().collect();
+        assert_eq!(fields[0].range, 0..9);
+        assert_eq!(fields[1].range, 9..25);
+        assert_eq!(fields[1].value, b"b\r\n\tc");
+        assert_eq!((headers.end(), headers.body_start()), (25, 27));
+        assert_eq!(headers.text("SUBJECT"), "b c");
+        assert_eq!(headers.line_ending(), LineEnding::CrLf);
+    }
+
+    #[test]
+    fn odd_headers_are_read_as_far_as_they_go() {
+        assert_eq!(names(b"\n \r\nFrom: a\n\nb"), ["From"]);
+        assert_eq!(names(b" From: a\nTo: b\n\n"), ["From", "To"]);
+        assert_eq!(names(b">From x Mon Jan 1\nFrom: a\nTo : b"), ["From", "To"]);
+        assert_eq!(
+            names(b"From: a\njunk line\n more\nTo: b\n\nX: y"),
+            ["From", "To"]
+        );
+        assert_eq!(names(b"From: a\rTo: b\r\rCc: body"), ["From", "To"]);
+        assert_eq!(names(b"A: 1\r\r\nB: 2\r\r\n\r\r\nC: 3"), ["A", "B"]);
+        assert_eq!(names(b"\xef\xbb\xbfFrom: a\n\n").len(), 1);
+        let bodied = Headers::parse(b"Content-Type: text/plain\nHello Bob\n\nx");
+        assert_eq!((bodied.end(), bodied.body_start()), (25, 25));
+        assert_eq!(Headers::parse(b"Hello\nNote: x\n").body_start(), 0);
+        assert_eq!(Headers::parse_part(b"\nNote: x\n").body_start(), 1);
+        assert_eq!(Headers::parse_part(b"\nNote: x\n").fields().count(), 0);
+        assert_eq!(Headers::parse(b"").fields().count(), 0);
+    }
+
+    #[test]
+    fn no_trick_hides_a_from() {
+        let of = |message: &[u8]| Headers::parse(message).addresses("from");
+        assert_eq!(of(b"From: a@x\nFROM : b@x\n\n"), ["a@x", "b@x"]);
+        assert_eq!(of(b"From: a@x\nX: y\rFrom: b@x\n\n"), ["a@x", "b@x"]);
+        assert_eq!(of(b"From: a@x\nX: y\n\rFrom: b@x\n\n"), ["a@x", "b@x"]);
+        assert_eq!(of(b"From: a@x\nFro\0m: b@x\n\n"), ["a@x", "b@x"]);
+        assert_eq!(of(b"From: a@x\nFrom\0: b@x\n\n"), ["a@x", "b@x"]);
+        assert_eq!(of(b"\xef\xbb\xbfFrom: b@x\n\n"), ["b@x"]);
+        assert_eq!(
+            of(b"From: a@x\nwithout colon\nFrom: b@x\n\n"),
+            ["a@x", "b@x"]
+        );
+        assert_eq!(of(b"From: a@x\r\rX: y\nFrom: b@x\n\n"), ["a@x", "b@x"]);
+        // Whether a hidden one counts first must not depend on its place.
+        let hidden = b"X: y\rContent-Type: a/b\nContent-Type: c/d\n\n";
+        assert_eq!(
+            Headers::parse(hidden).first("content-type"),
+            Some(&b"c/d"[..])
+        );
+        assert_eq!(Headers::parse(hidden).count("Content-Type"), 2);
+    }
+
+    #[test]
+    fn identifiers_and_times_are_found() {
+        let headers = Headers::parse(
+            b"Received: from a by b (x; y) with c; Sun, 02 Oct 2016 07:06:22 -0700 (PDT; x)\n\
+              Received: by z; Sun, 02 Oct 2015 07:06:22 -0700\n\
+              Message-ID: (c) <a\n b@c>\nDate: Sun, 2 Oct 2016 14:06 GMT\n\n",
+        );
+        assert_eq!(headers.received_time(), Some(1_475_417_182));
+        assert_eq!(headers.date(), Some(1_475_417_160));
+        assert_eq!(headers.message_id(), "ab@c");
+    }
 }

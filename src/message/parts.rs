@@ -53,6 +53,8 @@ pub struct Part {
     pub message: usize,
     /// What is odd about it.
     pub note: Option<Note>,
+    /// How its header is read.
+    mode: Mode,
 }
 
 /// A message's parts.
@@ -75,15 +77,7 @@ impl<'a> Tree<'a> {
     /// A part's header.
     pub fn headers(&self, part: &Part) -> Headers<'a> {
         let entity = self.bytes.get(part.entity.clone()).unwrap_or_default();
-        let attached = part
-            .parent
-            .and_then(|parent| self.parts.get(parent))
-            .is_some_and(|p| p.content_type.is_message());
-        if part.parent.is_none() || attached {
-            Headers::parse(entity)
-        } else {
-            Headers::parse_part(entity)
-        }
+        Headers::scan(entity, part.mode, |_| false)
     }
 
     /// A part's header and body.
@@ -266,6 +260,7 @@ impl<'a> Walk<'a> {
                 parent_part.map_or(0, |parent| parent.message)
             },
             note: None,
+            mode,
             content_type,
         };
         let mut frame = Frame {
@@ -289,7 +284,7 @@ impl<'a> Walk<'a> {
                     Encoding::Identity | Encoding::Binary => {
                         next = Next::Entity {
                             at: body,
-                            mode: Mode::Message,
+                            mode: Mode::Attached,
                         }
                     }
                     _ => note = Some(Note::EncodedMessage),

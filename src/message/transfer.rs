@@ -11,6 +11,9 @@ use super::headers::LineEnding;
 /// Bytes that one line of base64 holds: 76 columns.
 const LINE_BYTES: usize = 57;
 
+/// A line of nothing but base64 characters and at least this long is data, not text.
+const LONG_LINE: usize = 40;
+
 /// Why a body is not what its encoding claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[error("{0}")]
@@ -57,7 +60,7 @@ fn base64<'a>(body: &'a [u8]) -> Result<Decoded<'a>, Malformed> {
         let next = at + memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
         let line = body.get(at..next).unwrap_or_default().trim_ascii();
         if !state.line(line) {
-            return state.foreign_text();
+            return state.foreign_text(body.get(next..).unwrap_or_default());
         }
         at = next;
     }
@@ -71,8 +74,9 @@ struct Base64 {
     /// Characters of an incomplete quantum.
     pending: u32,
     held: u8,
-    /// After padding, until the next character of the alphabet.
-    padded: bool,
+    /// Where the last padded piece ended in `out`.
+    padded: Option<usize>,
+
     /// Where `out` stood when the data could last have been over.
     checkpoint: Option<usize>,
 }
@@ -84,7 +88,7 @@ impl Base64 {
             len: 0,
             pending: 0,
             held: 0,
-            padded: false,
+            padded: None,
             checkpoint: None,
         }
     }
@@ -106,9 +110,8 @@ impl Base64 {
             && let Ok(decoded) = STANDARD.decode(line, room.as_out())
         {
             self.len += decoded.len();
-            self.padded = line.ends_with(b"=");
-            if self.padded {
-                self.checkpoint = Some(self.len);
+            if line.ends_with(b"=") {
+                self.piece_is_over();
             }
             return true;
         }
@@ -116,16 +119,13 @@ impl Base64 {
     }
 
     fn byte(&mut self, byte: u8) -> bool {
-        let value = match byte {
-            b'A'..=b'Z' => byte - b'A',
-            b'a'..=b'z' => byte - b'a' + 26,
-            b'0'..=b'9' => byte - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            b'=' => return self.pad(),
-            _ => return byte.is_ascii_whitespace() || byte == 0x0b,
+        let Some(value) = alphabet(byte) else {
+            return if byte == b'=' {
+                self.pad()
+            } else {
+                byte.is_ascii_whitespace() || byte == 0x0b
+            };
         };
-        self.padded = false;
         self.pending = self.pending << 6 | u32::from(value);
         self.held += 1;
         if self.held == 4 {
@@ -152,9 +152,13 @@ impl Base64 {
 
     fn end_piece(&mut self, bytes: usize) -> bool {
         self.flush(bytes);
-        self.padded = true;
-        self.checkpoint = Some(self.len);
+        self.piece_is_over();
         true
+    }
+
+    fn piece_is_over(&mut self) {
+        self.padded = Some(self.len);
+        self.checkpoint = self.padded;
     }
 
     fn flush(&mut self, bytes: usize) {
@@ -169,7 +173,17 @@ impl Base64 {
         self.held = 0;
     }
 
-    fn foreign_text<'a>(mut self) -> Result<Decoded<'a>, Malformed> {
+    /// A footer, if the data could be over before it and does not go on in `rest`.
+    fn foreign_text<'a>(mut self, rest: &[u8]) -> Result<Decoded<'a>, Malformed> {
+        let is_data = |line: &[u8]| {
+            line.len() >= LONG_LINE && line.iter().all(|byte| alphabet(*byte).is_some())
+        };
+        if rest
+            .split(|byte| *byte == b'\n')
+            .any(|line| is_data(line.trim_ascii()))
+        {
+            return Err(Malformed("not base64 in the middle"));
+        }
         let len = self.checkpoint.ok_or(Malformed("not base64"))?;
         self.out.truncate(len);
         Ok(Decoded {
@@ -179,6 +193,15 @@ impl Base64 {
     }
 
     fn finish<'a>(mut self) -> Result<Decoded<'a>, Malformed> {
+        // Words after padding that happen to be of the alphabet, but no whole quanta.
+        if let (Some(len), 1..) = (self.padded, self.held) {
+            self.out.truncate(len);
+            return Ok(Decoded {
+                bytes: self.out.into(),
+                trailing_text: true,
+            });
+        }
+
         match self.held {
             2 => {
                 self.pending <<= 12;
@@ -193,6 +216,17 @@ impl Base64 {
         }
         self.out.truncate(self.len);
         Ok(Decoded::whole(self.out))
+    }
+}
+
+fn alphabet(byte: u8) -> Option<u8> {
+    match byte {
+        b'A'..=b'Z' => Some(byte - b'A'),
+        b'a'..=b'z' => Some(byte - b'a' + 26),
+        b'0'..=b'9' => Some(byte - b'0' + 52),
+        b'+' => Some(62),
+        b'/' => Some(63),
+        _ => None,
     }
 }
 
@@ -211,7 +245,11 @@ fn quoted_printable(body: &[u8]) -> Vec<u8> {
         };
         let (text, ending) = line.split_at_checked(line.len() - end).unwrap_or_default();
         // White space before a line end was added on the way (RFC 2045 §6.7 rule 3).
-        let text = text.trim_ascii_end();
+        let kept = text
+            .iter()
+            .rposition(|byte| !matches!(byte, b' ' | b'\t'))
+            .map_or(0, |last| last + 1);
+        let text = text.get(..kept).unwrap_or_default();
         let soft = text.strip_suffix(b"=");
         escapes(soft.unwrap_or(text), &mut out);
         if soft.is_none() {
@@ -258,15 +296,15 @@ pub fn base64_lines(bytes: &[u8], ending: LineEnding) -> Vec<u8> {
 
 /// Every LF without a CR before it becomes CRLF (RFC 8551 §3.1.1); everything else stays.
 pub fn to_crlf(bytes: &[u8]) -> Cow<'_, [u8]> {
-    let bare: Vec<usize> = memchr_iter(b'\n', bytes)
-        .filter(|at| at.checked_sub(1).and_then(|before| bytes.get(before)) != Some(&b'\r'))
-        .collect();
-    if bare.is_empty() {
+    let is_bare =
+        |at: &usize| at.checked_sub(1).and_then(|before| bytes.get(before)) != Some(&b'\r');
+    let bare = memchr_iter(b'\n', bytes).filter(is_bare).count();
+    if bare == 0 {
         return Cow::Borrowed(bytes);
     }
-    let mut out = Vec::with_capacity(bytes.len() + bare.len());
+    let mut out = Vec::with_capacity(bytes.len() + bare);
     let mut from = 0;
-    for at in bare {
+    for at in memchr_iter(b'\n', bytes).filter(is_bare) {
         out.extend_from_slice(bytes.get(from..at).unwrap_or_default());
         out.push(b'\r');
         from = at;
@@ -321,4 +359,137 @@ pub fn unquote_from(bytes: &[u8]) -> Option<Vec<u8>> {
     let mut out = out?;
     out.extend_from_slice(bytes.get(copied..)?);
     Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn b64(body: &str) -> Result<(Vec<u8>, bool), Malformed> {
+        decode(Encoding::Base64, body.as_bytes())
+            .map(|decoded| (decoded.bytes.into_owned(), decoded.trailing_text))
+    }
+
+    #[track_caller]
+    fn whole(body: &str, expected: &str) {
+        assert_eq!(
+            b64(body).unwrap(),
+            (expected.as_bytes().to_vec(), false),
+            "{body:?}"
+        );
+    }
+
+    #[track_caller]
+    fn with_text(body: &str, expected: &str) {
+        assert_eq!(
+            b64(body).unwrap(),
+            (expected.as_bytes().to_vec(), true),
+            "{body:?}"
+        );
+    }
+
+    #[test]
+    fn base64_is_read_as_it_comes() {
+        whole("", "");
+        whole("aGVs\r\nbG8=\r\n", "hello");
+        whole("aG VsbG\t8\n=", "hello");
+        whole("a\nGV\nsbG8", "hello");
+        whole("aGVsbG8", "hello");
+        whole("aGVsbG8====", "hello");
+        whole("aGVsbA=", "hell");
+        whole("aGVsbA==aGVsbG8=", "hellhello");
+        whole("aGVsbA==\naGVsbG8=\n", "hellhello");
+        whole("aGVsbG8hI", "hello!");
+        whole("\n\naGVs", "hel");
+    }
+
+    #[test]
+    fn a_footer_is_left_out_and_said() {
+        with_text("aGVsbG8=\n-- \nmailing list\n", "hello");
+        with_text("aGVsbG8=\nmailing list\n", "hello");
+        with_text("aGVsbG8=\nFooter\n", "hello");
+        with_text("aGVsbG8h\n\nMailing-List: x\n", "hello!");
+        with_text("aGVsbG8h\n_______________\nlist\n", "hello!");
+    }
+
+    #[test]
+    fn foreign_characters_in_the_middle_are_an_error() {
+        assert!(b64("aGV*bG8h").is_err());
+        assert!(b64("-----BEGIN PKCS7-----\naGVs\n").is_err());
+        assert!(b64("a=Vs").is_err());
+        let data = "A".repeat(64);
+        assert!(b64(&format!("{data}\n\n{data}\n\nAA-A\n{data}\n")).is_err());
+        assert!(decode(Encoding::Unknown, b"x").is_err());
+    }
+
+    #[test]
+    fn quoted_printable_follows_its_rules() {
+        let qp = |body: &str| {
+            decode(Encoding::QuotedPrintable, body.as_bytes())
+                .unwrap()
+                .bytes
+                .into_owned()
+        };
+        assert_eq!(qp("a=3D=\r\nb=e4 \t\r\nc=ZZ= \n="), b"a=b\xe4\r\nc=ZZ");
+        assert_eq!(qp("a=0D=0A\r=\n"), b"a\r\n\r");
+        assert_eq!(qp("=4"), b"=4");
+    }
+
+    #[test]
+    fn line_ends_change_only_where_nothing_is_lost() {
+        assert_eq!(&*to_crlf(b"a\nb\r\nc\rd\n"), b"a\r\nb\r\nc\rd\r\n");
+        assert!(matches!(to_crlf(b"a\r\nb"), Cow::Borrowed(_)));
+        assert_eq!(to_lf_if_text(b"a\r\nb\r\n").unwrap(), b"a\nb\n");
+        assert_eq!(to_lf_if_text(b"a\r\nb").unwrap(), b"a\nb");
+        for kept in [
+            &b"a\nb\r\n"[..],
+            b"a\r\nb\rc\r\n",
+            b"a\0\r\n",
+            b"a\r\r\n",
+            b"a",
+            b"",
+            b"a\r\nb\r",
+        ] {
+            assert_eq!(to_lf_if_text(kept), None);
+        }
+        assert_eq!(
+            unquote_from(b">From a\n>>From b\nx>From c\n> From d\n>From e").unwrap(),
+            b"From a\n>From b\nx>From c\n> From d\nFrom e"
+        );
+        assert_eq!(unquote_from(b"From a\nx >From b"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn base64_comes_back(bytes in proptest::collection::vec(any::<u8>(), 0..600), crlf in any::<bool>()) {
+            let ending = if crlf { LineEnding::CrLf } else { LineEnding::Lf };
+            let encoded = base64_lines(&bytes, ending);
+            let longest = encoded.split(|byte| *byte == b'\n').map(<[u8]>::len).max().unwrap_or(0);
+            prop_assert!(longest <= 77);
+            let decoded = decode(Encoding::Base64, &encoded).unwrap();
+            prop_assert_eq!(&*decoded.bytes, &*bytes);
+            prop_assert!(!decoded.trailing_text);
+            // Cut anywhere, what is whole comes back.
+            for cut in 0..encoded.len() {
+                let part = decode(Encoding::Base64, &encoded[..cut]).unwrap().bytes;
+                prop_assert!(bytes.starts_with(&part) && part.len() + 3 > cut / 79 * 57);
+            }
+        }
+
+        #[test]
+        fn random_bodies_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            for encoding in [Encoding::Base64, Encoding::QuotedPrintable, Encoding::Identity] {
+                let _ = decode(encoding, &bytes);
+            }
+            if let Some(text) = to_lf_if_text(&bytes) {
+                prop_assert_eq!(&*to_crlf(&text), &*bytes);
+            }
+        }
+
+        #[test]
+        fn odd_base64_never_panics(body in "[A-Za-f=\\n -]{0,40}") {
+            let _ = b64(&body);
+        }
+    }
 }
