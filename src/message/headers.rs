@@ -422,8 +422,7 @@ fn is_plain_field(line: &[u8]) -> bool {
         return false;
     };
     let name = name.trim_ascii_end();
-    name.len() >= 2
-        && name.first().is_some_and(u8::is_ascii_alphabetic)
+    name.first().is_some_and(u8::is_ascii_alphabetic)
         && name
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
@@ -466,10 +465,7 @@ mod tests {
         assert_eq!(names(b"\n \r\nFrom: a\n\nb"), ["From"]);
         assert_eq!(names(b" From: a\nTo: b\n\n"), ["From", "To"]);
         assert_eq!(names(b">From x Mon Jan 1\nFrom: a\nTo : b"), ["From", "To"]);
-        assert_eq!(
-            names(b"From: a\njunk line\n more\nTo: b\n\nX: y"),
-            ["From", "To"]
-        );
+        assert_eq!(names(b"From: a\njunk line\nTo: b\n\nX: y"), ["From", "To"]);
         assert_eq!(names(b"From: a\rTo: b\r\rCc: body"), ["From", "To"]);
         assert_eq!(names(b"A: 1\r\r\nB: 2\r\r\n\r\r\nC: 3"), ["A", "B"]);
         assert_eq!(names(b"\xef\xbb\xbfFrom: a\n\n").len(), 1);

@@ -5,6 +5,8 @@ pub mod addresses;
 pub mod content_type;
 pub mod decode;
 pub mod headers;
+#[cfg(test)]
+mod laws;
 pub mod parts;
 pub mod rewrite;
 pub mod transfer;

@@ -11,7 +11,7 @@ use memchr::{memchr, memmem};
 
 use super::content_type::{ContentType, Encoding, encoding, file_name_of};
 use super::headers::{Headers, Mode};
-use crate::limits::{Budget, LimitExceeded};
+use crate::limits::{Budget, LimitExceeded, Limits};
 
 /// Something about a part's structure that a judge of it may want to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -107,21 +107,34 @@ pub fn parse_entity<'a>(bytes: &'a [u8], budget: &mut Budget) -> Tree<'a> {
     Walk::new(bytes).run(Mode::Part, budget)
 }
 
-/// Whether `entity`, put into any of the multiparts around `part`, would be cut by one of their
-/// boundary lines. Such an entity must be encoded before it is put there: otherwise what was
-/// inside would stand beside its neighbours.
+/// Whether `entity` in the place of `part` would not stay one part: it holds a boundary line of a
+/// multipart around `part`, or a multipart with the same boundary as one of those, which would take
+/// in the neighbours. Such an entity must be encoded before it is put there. One that goes past
+/// the default limits is said to collide.
 pub fn collides(tree: &Tree<'_>, part: &Part, entity: &[u8]) -> bool {
-    let mut boundaries = Boundaries::default();
+    let mut around = Boundaries::default();
     let mut parent = part.parent;
     while let Some(at) = parent
-        && let Some(around) = tree.parts.get(at)
+        && let Some(ancestor) = tree.parts.get(at)
     {
-        if let Some(boundary) = usable_boundary(&around.content_type) {
-            boundaries.open(boundary.as_bytes().to_vec(), at);
+        if let Some(boundary) = usable_boundary(&ancestor.content_type) {
+            around.open(boundary.as_bytes().to_vec(), at);
         }
-        parent = around.parent.filter(|next| *next < at);
+        parent = ancestor.parent.filter(|next| *next < at);
     }
-    dashes(entity, 0).any(|at| boundaries.matches(line_at(entity, at)).is_some())
+    if around.frames.is_empty() {
+        return false;
+    }
+    if dashes(entity, 0).any(|at| around.matches(line_at(entity, at)).is_some()) {
+        return true;
+    }
+    let inner = parse_entity(entity, &mut Budget::new(&Limits::default()));
+    inner.limit.is_some()
+        || inner
+            .parts
+            .iter()
+            .filter_map(|part| usable_boundary(&part.content_type))
+            .any(|boundary| around.frames.contains_key(boundary.as_bytes()))
 }
 
 /// The boundaries of the open multiparts; the innermost of equal ones counts.
