@@ -66,23 +66,21 @@ pub(super) fn parse_into(value: &[u8], list: &mut AddressList) {
                 element.close_angle();
                 at += 1;
             }
-            b'(' => match comment_len(value.get(at..).unwrap_or_default()) {
-                Some(len) => at += len,
-                None => {
+            b'(' => {
+                let Some(len) = comment_len(value.get(at..).unwrap_or_default()) else {
                     list.malformed = true;
                     break;
-                }
-            },
-            b'"' => match quoted(value.get(at..).unwrap_or_default()) {
-                Some((content, len)) => {
-                    element.push(Word::Quoted(content));
-                    at += len;
-                }
-                None => {
+                };
+                at += len;
+            }
+            b'"' => {
+                let Some((content, len)) = quoted(value.get(at..).unwrap_or_default()) else {
                     list.malformed = true;
                     return;
-                }
-            },
+                };
+                element.push(Word::Quoted(content));
+                at += len;
+            }
             b'[' => {
                 let rest = value.get(at..).unwrap_or_default();
                 let len = rest

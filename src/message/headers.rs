@@ -76,6 +76,7 @@ pub struct Headers<'a> {
     body_start: usize,
     cut: bool,
     stopped: bool,
+    cr_only: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -123,7 +124,11 @@ impl<'a> Headers<'a> {
             cut: false,
             skipping: false,
         };
-        let (end, body_start, stopped) = scanner.run(stop);
+        // A file without a single LF comes from a system that ended lines with CR.
+        let cr_only = mode == Mode::Message
+            && memchr(b'\n', bytes).is_none()
+            && memchr(b'\r', bytes).is_some();
+        let (end, body_start, stopped) = scanner.run(if cr_only { b'\r' } else { b'\n' }, stop);
         Self {
             bytes,
             spans: scanner.spans,
@@ -131,6 +136,7 @@ impl<'a> Headers<'a> {
             body_start,
             cut: scanner.cut,
             stopped,
+            cr_only,
         }
     }
 
@@ -147,6 +153,11 @@ impl<'a> Headers<'a> {
     /// Whether there are more fields than are listed: too many to be mail.
     pub fn is_cut(&self) -> bool {
         self.cut
+    }
+
+    /// Whether its lines end in CR alone, as on classic Mac OS: there is no LF in the whole message.
+    pub fn is_cr_only(&self) -> bool {
+        self.cr_only
     }
 
     /// Whether a boundary line ended the header before a blank line did.
@@ -267,18 +278,12 @@ struct Scanner<'a> {
 
 impl Scanner<'_> {
     /// Returns where the fields end, where the body begins, and whether `stop` ended the header.
-    fn run(&mut self, stop: impl Fn(&[u8]) -> bool) -> (usize, usize, bool) {
+    fn run(&mut self, eol: u8, stop: impl Fn(&[u8]) -> bool) -> (usize, usize, bool) {
         let len = self.bytes.len();
         let mut at = if self.mode == Mode::Part {
             0
         } else {
             self.skip_blank_lines()
-        };
-        // A file without a single LF comes from a system that ended lines with CR.
-        let eol = if self.mode == Mode::Message && memchr(b'\n', self.bytes).is_none() {
-            b'\r'
-        } else {
-            b'\n'
         };
         while at < len {
             let next = self.line_end(at, eol);

@@ -1,10 +1,9 @@
-//! What must hold across the files of this folder: laws, judges from outside, hostile sizes.
+//! What must hold across the files of this folder: laws, and judges from outside.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
@@ -12,13 +11,13 @@ use super::headers::Headers;
 use super::parts::{Note, Tree, collides, parse, parse_entity};
 use super::rewrite::{Piece, apply, len, replace_part, replace_root, wrap_as_rfc822};
 use super::transfer::{Encoding, decode};
-use crate::limits::{Budget, LimitExceeded, Limits};
+use crate::limits::{Budget, Limits};
 
 fn budget() -> Budget {
     Budget::new(&Limits::default())
 }
 
-fn tree(message: &[u8]) -> Tree<'_> {
+pub(super) fn tree(message: &[u8]) -> Tree<'_> {
     let tree = parse(message, &mut budget());
     check_shape(&tree);
     tree
@@ -191,120 +190,6 @@ fn attached_messages_have_imap_sections() {
     assert_eq!(sections, ["", "1", "1.1"]);
 }
 
-#[test]
-fn the_budget_ends_the_walk() {
-    let deep: String = (0..100_000).fold(String::new(), |mut out, i| {
-        let _ = write!(
-            out,
-            "Content-Type: multipart/mixed; boundary=b{i}\n\n--b{i}\n"
-        );
-        out
-    });
-    assert_eq!(
-        tree(deep.as_bytes()).limit,
-        Some(LimitExceeded("limit-depth"))
-    );
-    let attached = "Content-Type: message/rfc822\n\n".repeat(100_000);
-    assert_eq!(
-        tree(attached.as_bytes()).limit,
-        Some(LimitExceeded("limit-depth"))
-    );
-    let wide = format!(
-        "Content-Type: multipart/mixed; boundary=b\n\n{}",
-        "--b\n\n".repeat(1_000_000)
-    );
-    let start = Instant::now();
-    assert_eq!(
-        tree(wide.as_bytes()).limit,
-        Some(LimitExceeded("limit-parts"))
-    );
-    assert!(start.elapsed() < Duration::from_secs(2));
-    let header = "X: y\n".repeat(4_000_000);
-    assert_eq!(
-        tree(header.as_bytes()).limit,
-        Some(LimitExceeded("limit-header"))
-    );
-}
-
-/// Runs on `n` and `2n` and compares: no worse than 2.5×, with room for a noisy machine.
-fn linear(what: &str, make: impl Fn(usize) -> Vec<u8>, n: usize) {
-    let generous = Limits {
-        parts: u32::MAX,
-        header_bytes: u64::MAX,
-        ..Limits::default()
-    };
-    let time = |n: usize| {
-        let message = make(n);
-        let run = || {
-            let start = Instant::now();
-            let tree = parse(&message, &mut Budget::new(&generous));
-            std::hint::black_box((
-                tree.parts.len(),
-                Headers::parse(&message).addresses("to").len(),
-            ));
-            start.elapsed()
-        };
-        run().min(run()).min(run())
-    };
-    let (once, twice) = (time(n), time(2 * n));
-    assert!(
-        twice < once.mul_f64(2.5) + Duration::from_millis(30),
-        "{what}: {once:?}, then {twice:?}"
-    );
-    assert!(once < Duration::from_secs(4), "{what}: {once:?}");
-}
-
-#[test]
-fn twice_the_input_takes_twice_the_time() {
-    let multipart = "Content-Type: multipart/mixed; boundary=b\n\n";
-    linear(
-        "long header",
-        |n| "X: y\n".repeat(n).into_bytes(),
-        2_000_000,
-    );
-    linear(
-        "one long field",
-        |n| format!("To: {}\n\n", "a, \n ".repeat(n)).into_bytes(),
-        1_000_000,
-    );
-    linear(
-        "parameters",
-        |n| format!("Content-Type: a/b{}\n\n", "; a=b".repeat(n)).into_bytes(),
-        100_000,
-    );
-    linear(
-        "continuations",
-        |n| format!("Content-Type: a/b{}\n\n", "; a*1=b".repeat(n)).into_bytes(),
-        100_000,
-    );
-    linear(
-        "parts",
-        |n| format!("{multipart}{}", "--b\n\n\n".repeat(n)).into_bytes(),
-        100_000,
-    );
-    linear(
-        "no blank lines",
-        |n| format!("{multipart}{}", "--b\nX: y\n".repeat(n)).into_bytes(),
-        100_000,
-    );
-    linear(
-        "near boundaries",
-        |n| format!("{multipart}{}", "--bb\n--\n".repeat(n)).into_bytes(),
-        1_000_000,
-    );
-    linear(
-        "bare CR",
-        |n| format!("A: b{}\n\n", "\rX: y".repeat(n)).into_bytes(),
-        1_000_000,
-    );
-    linear("blank lines", |n| "\n".repeat(n).into_bytes(), 4_000_000);
-    linear(
-        "foreign lines",
-        |n| format!("A: b\n{}", "x\nX: y\n".repeat(n)).into_bytes(),
-        500_000,
-    );
-}
-
 fn corpora() -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora");
     if path.is_dir() {
@@ -363,7 +248,7 @@ fn no_file_of_the_corpora_panics_whole_or_cut() {
 
 /// Python's view of a message: for each part in preorder its type and the length of its body
 /// without line ends, because Python changes them.
-const JUDGE: &str = r#"
+const JUDGE: &str = r"
 import sys, email, email.policy
 message = email.message_from_bytes(sys.stdin.buffer.read(), policy=email.policy.compat32)
 def walk(part):
@@ -375,7 +260,7 @@ def walk(part):
         for child in payload:
             walk(child)
 walk(message)
-"#;
+";
 
 fn python(message: &[u8]) -> Option<String> {
     let child = Command::new("python3")
@@ -589,7 +474,8 @@ proptest! {
             prop_assert!(changed.ends_with(&bytes[part.entity.end..]));
             for piece in &pieces {
                 if let Piece::Source(range) = piece {
-                    prop_assert!(range.end <= part.entity.start || range.start >= part.entity.end);
+                    let inside = range.start < part.entity.end && range.end > part.entity.start;
+                    prop_assert!(!inside || part.entity.is_empty());
                 }
             }
             let after = tree(&changed);

@@ -6,7 +6,10 @@ pub mod content_type;
 pub mod decode;
 pub mod headers;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod laws;
+mod params;
 pub mod parts;
 pub mod rewrite;
 pub mod transfer;

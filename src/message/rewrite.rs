@@ -20,7 +20,7 @@ pub fn apply(source: &[u8], pieces: &[Piece]) -> Vec<u8> {
     for piece in pieces {
         match piece {
             Piece::Source(range) => {
-                out.extend_from_slice(source.get(range.clone()).unwrap_or_default())
+                out.extend_from_slice(source.get(range.clone()).unwrap_or_default());
             }
             Piece::Owned(bytes) => out.extend_from_slice(bytes),
         }
@@ -58,31 +58,34 @@ pub fn replace_root(message: &[u8], headers: &Headers<'_>, entity: &[u8]) -> Vec
         push_field(raw, ending, &mut block);
     }
 
-    let mut pieces = Pieces::default();
+    let mut outer = Outer {
+        message,
+        cr_only: headers.is_cr_only(),
+        ending,
+        pieces: Pieces::default(),
+    };
     let mut copied = 0;
     let mut block = Some(block);
     for field in headers
         .fields()
         .filter(|field| is_content_field(field.name))
     {
-        pieces.source(copied..field.range.start);
-        pieces.owned(block.take().unwrap_or_default());
+        outer.keep_lines(copied..field.range.start);
+        outer.pieces.owned(block.take().unwrap_or_default());
         copied = field.range.end;
     }
-    pieces.source(copied..headers.end());
     if let Some(block) = block {
-        let open_line = headers.end() > 0 && message.get(headers.end() - 1) != Some(&b'\n');
-        pieces.owned(if open_line {
-            [ending.as_bytes(), &block].concat()
-        } else {
-            block
-        });
+        outer.keep_lines(copied..headers.end());
+        outer.pieces.owned(block);
+    } else {
+        outer.keep(copied..headers.end());
     }
     if headers.end() == headers.body_start() {
-        pieces.owned(ending.as_bytes().to_vec());
+        outer.pieces.owned(ending.as_bytes().to_vec());
     } else {
-        pieces.source(headers.end()..headers.body_start());
+        outer.keep(headers.end()..headers.body_start());
     }
+    let mut pieces = outer.pieces;
     pieces.owned(inner.body.to_vec());
     pieces.0
 }
@@ -128,6 +131,47 @@ pub fn wrap_as_rfc822(entity: &[u8]) -> Vec<u8> {
     out
 }
 
+/// The outer header on its way into pieces.
+struct Outer<'a> {
+    message: &'a [u8],
+    cr_only: bool,
+    ending: LineEnding,
+    pieces: Pieces,
+}
+
+impl Outer<'_> {
+    /// Keeps bytes as they are, unless all lines end in CR alone: the new body brings LFs, and
+    /// beside them nobody would take those CRs for line ends.
+    fn keep(&mut self, range: Range<usize>) {
+        if !self.cr_only {
+            return self.pieces.source(range);
+        }
+        let kept = self.message.get(range).unwrap_or_default();
+        self.pieces.owned(
+            kept.iter()
+                .map(|byte| if *byte == b'\r' { b'\n' } else { *byte })
+                .collect(),
+        );
+    }
+
+    /// Keeps bytes and ends their last line, so that what follows is a field for every reader: a
+    /// bare CR before it would hide it from most.
+    fn keep_lines(&mut self, range: Range<usize>) {
+        let last = self
+            .message
+            .get(range.clone())
+            .and_then(<[u8]>::last)
+            .copied();
+        self.keep(range);
+        match last {
+            None | Some(b'\n') => {}
+            Some(b'\r') if self.cr_only => {}
+            Some(b'\r') => self.pieces.owned(b"\n".to_vec()),
+            Some(_) => self.pieces.owned(self.ending.as_bytes().to_vec()),
+        }
+    }
+}
+
 /// What an unencoded body must be declared as (RFC 2045 §2.7–2.9): `None` for 7bit.
 fn transfer_word(bytes: &[u8]) -> Option<&'static [u8]> {
     let long = bytes
@@ -154,7 +198,7 @@ impl<'a> EntityView<'a> {
         let headers = Headers::parse_part(entity);
         let content_fields: Vec<_> = headers
             .fields()
-            .filter(|field| is_content_field(field.name))
+            .filter(|field| is_content_field(field.name) && !field.hidden)
             .filter_map(|field| entity.get(field.range))
             .collect();
         // Text such as `Note: call me` is no MIME header; taking it for one would lose it.

@@ -52,7 +52,7 @@ pub fn decode(encoding: Encoding, body: &[u8]) -> Result<Decoded<'_>, Malformed>
     }
 }
 
-fn base64<'a>(body: &'a [u8]) -> Result<Decoded<'a>, Malformed> {
+fn base64(body: &[u8]) -> Result<Decoded<'_>, Malformed> {
     let mut state = Base64::new(body.len());
     let mut at = 0;
     while at < body.len() {
@@ -64,7 +64,7 @@ fn base64<'a>(body: &'a [u8]) -> Result<Decoded<'a>, Malformed> {
         }
         at = next;
     }
-    state.finish()
+    Ok(state.finish())
 }
 
 /// Decodes line by line: whole quanta at SIMD speed, the rest byte by byte.
@@ -192,14 +192,14 @@ impl Base64 {
         })
     }
 
-    fn finish<'a>(mut self) -> Result<Decoded<'a>, Malformed> {
+    fn finish<'a>(mut self) -> Decoded<'a> {
         // Words after padding that happen to be of the alphabet, but no whole quanta.
         if let (Some(len), 1..) = (self.padded, self.held) {
             self.out.truncate(len);
-            return Ok(Decoded {
+            return Decoded {
                 bytes: self.out.into(),
                 trailing_text: true,
-            });
+            };
         }
 
         match self.held {
@@ -215,7 +215,7 @@ impl Base64 {
             _ => {}
         }
         self.out.truncate(self.len);
-        Ok(Decoded::whole(self.out))
+        Decoded::whole(self.out)
     }
 }
 
@@ -267,15 +267,14 @@ fn escapes(mut text: &[u8], out: &mut Vec<u8>) {
     };
     while let Some(equals) = memchr(b'=', text) {
         out.extend_from_slice(text.get(..equals).unwrap_or_default());
-        let step = match (hex(text.get(equals + 1)), hex(text.get(equals + 2))) {
-            (Some(high), Some(low)) => {
-                out.push(high << 4 | low);
-                3
-            }
-            _ => {
-                out.push(b'=');
-                1
-            }
+        let step = if let (Some(high), Some(low)) =
+            (hex(text.get(equals + 1)), hex(text.get(equals + 2)))
+        {
+            out.push(high << 4 | low);
+            3
+        } else {
+            out.push(b'=');
+            1
         };
         text = text.get(equals + step..).unwrap_or_default();
     }
