@@ -1,1 +1,303 @@
-//! (being built)
+//! Where mail lies, and how it is written back.
+//!
+//! [`discover`] walks the named paths and accounts for every file it meets; [`Mailbox::messages`]
+//! streams a mailbox's messages in a fixed order; [`write::MailboxWriter`] puts them back in the
+//! form they came in. Sources are only ever opened for reading.
+//!
+//! The law the mbox reader keeps, whatever the bytes: `lead + content + trail` of all messages, in
+//! order, is the file.
+
+pub mod dialect;
+pub mod discover;
+pub mod eml;
+pub mod from_line;
+mod header;
+pub mod locator;
+pub mod maildir;
+pub mod mbox;
+pub mod sniff;
+mod source;
+mod window;
+pub mod write;
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+pub use discover::{FileStatus, Found, SourceFile, discover};
+pub use locator::{Locator, by_component};
+pub use write::{MailboxWriter, Written, copy_file};
+
+use crate::error::{Error, Result};
+use crate::limits::Limits;
+
+/// How a mailbox is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Messages one after another, each behind a From_ line (RFC 4155 and its elder dialects).
+    Mbox,
+    /// A folder with `cur` and `new`, a file per message.
+    Maildir,
+    /// A file that is one RFC 5322 message.
+    Eml,
+    /// A file that is one CMS object, DER or PEM; it counts as one message.
+    Cms,
+}
+
+impl Kind {
+    /// The word for it in `sources.csv`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Mbox => "mbox",
+            Self::Maildir => "maildir",
+            Self::Eml => "eml",
+            Self::Cms => "cms",
+        }
+    }
+}
+
+/// One place that holds messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mailbox {
+    /// Relative to the named path's parent, `/`-joined, escaped by [`crate::text::escape_path`].
+    pub name: String,
+    /// The file, or the Maildir's folder.
+    pub path: PathBuf,
+    /// How it is stored.
+    pub kind: Kind,
+}
+
+impl Mailbox {
+    /// The messages, in archive order. Fails where the mailbox cannot be opened at all; what goes
+    /// wrong later is an item of the iterator.
+    pub fn messages(&self, limits: &Limits) -> Result<Messages> {
+        let name: Arc<str> = self.name.as_str().into();
+        let source =
+            match self.kind {
+                Kind::Mbox => Messages(Source::Mbox(Box::new(mbox::Reader::open(
+                    &self.path, name, limits,
+                )?))),
+                Kind::Maildir => Messages(Source::Maildir(Box::new(maildir::Reader::open(
+                    &self.path, name, limits,
+                )?))),
+                Kind::Eml | Kind::Cms => Messages(Source::Single(Some(Box::new(
+                    eml::Single::new(self.path.clone(), name, limits),
+                )))),
+            };
+        Ok(source)
+    }
+}
+
+/// A message's bytes, or where they lie if they are too many to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// In memory.
+    Bytes(Vec<u8>),
+    /// Over [`Limits::message_bytes`]: streamed through unchanged.
+    TooLarge {
+        /// The file that holds it.
+        path: PathBuf,
+        /// Where it begins there, in bytes.
+        offset: u64,
+        /// How many bytes it has.
+        len: u64,
+    },
+}
+
+impl Content {
+    /// Its bytes, where they are in memory.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Bytes(bytes) => Some(bytes),
+            Self::TooLarge { .. } => None,
+        }
+    }
+
+    /// How many bytes it has.
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::TooLarge { len, .. } => *len,
+        }
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What the container says about a message.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// Maildir info letters, or the letters of an mbox message's `Status` and `X-Status`.
+    pub flags: String,
+    /// Unix seconds of the From_ line, or of the Maildir file name; neither is authenticated.
+    pub received: Option<i64>,
+    /// Whether the container marks body lines that begin with `From ` by a `>`.
+    pub quoting: bool,
+    /// Maildir: the file below the folder, such as `cur/123.host:2,S`.
+    pub file: Option<PathBuf>,
+    /// When the file was last modified (Maildir and single messages).
+    pub modified: Option<SystemTime>,
+    /// Lines in an mbox message that look like From_ lines and were judged to be its content.
+    pub enclosed_from_lines: u64,
+}
+
+/// One message as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawMessage {
+    /// Where it lies.
+    pub locator: Locator,
+    /// Everything between the previous message and this one's first byte: the From_ line, and
+    /// before the first one whatever blank lines the file begins with. Empty outside mbox.
+    pub lead: Vec<u8>,
+    /// The message as stored (still quoted), without From_ line and separating blank line.
+    pub content: Content,
+    /// The separating blank line, where there is one.
+    pub trail: Vec<u8>,
+    /// What the container says about it.
+    pub meta: Meta,
+}
+
+/// The messages of one mailbox, in archive order.
+///
+/// After an error in an mbox nothing more comes; in a Maildir the next message does.
+#[derive(Debug)]
+pub struct Messages(Source);
+
+#[derive(Debug)]
+enum Source {
+    Mbox(Box<mbox::Reader<mbox::Snapshot>>),
+    Stream(Box<mbox::Reader<Box<dyn ReadSend>>>),
+    Maildir(Box<maildir::Reader>),
+    Single(Option<Box<eml::Single>>),
+    Ready(Option<Box<RawMessage>>),
+}
+
+impl Iterator for Messages {
+    type Item = Result<RawMessage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match &mut self.0 {
+            Source::Mbox(reader) => reader.next(),
+            Source::Stream(reader) => reader.next(),
+            Source::Maildir(reader) => reader.next(),
+            Source::Single(single) => single.take().map(|single| single.read()),
+            Source::Ready(message) => message.take().map(|message| Ok(*message)),
+        }
+    }
+}
+
+/// A stream that another thread may read.
+pub(crate) trait ReadSend: Read + Send {}
+
+impl<R: Read + Send> ReadSend for R {}
+
+impl std::fmt::Debug for dyn ReadSend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("stream")
+    }
+}
+
+/// The mailbox name of standard input.
+pub const STDIN_NAME: &str = "-";
+
+/// The messages on a stream: an mbox where it begins with a From_ line, else one message of all
+/// its bytes; an empty stream holds none. A message over [`Limits::message_bytes`] is an
+/// [`Error::Usage`], since a stream cannot be read twice.
+pub fn stdin_messages(
+    mut input: impl Read + Send + 'static,
+    limits: &Limits,
+) -> Result<(Kind, Messages)> {
+    let name: Arc<str> = STDIN_NAME.into();
+    let mut head = Vec::new();
+    let read_error = || Error::io("read", "standard input");
+    (&mut input)
+        .take(sniff::HEAD_BYTES as u64)
+        .read_to_end(&mut head)
+        .map_err(read_error())?;
+    if sniff::is_mbox(&head) {
+        let stream: Box<dyn ReadSend> = Box::new(std::io::Cursor::new(head).chain(input));
+        let reader = mbox::Reader::stream(stream, name, limits);
+        return Ok((Kind::Mbox, Messages(Source::Stream(Box::new(reader)))));
+    }
+    let kind = if sniff::is_cms(&head) {
+        Kind::Cms
+    } else {
+        Kind::Eml
+    };
+    let mut bytes = head;
+    let room = limits
+        .message_bytes
+        .saturating_add(1)
+        .saturating_sub(bytes.len() as u64);
+    input
+        .take(room)
+        .read_to_end(&mut bytes)
+        .map_err(read_error())?;
+    if bytes.len() as u64 > limits.message_bytes {
+        return Err(too_large_for_a_stream());
+    }
+    if bytes.is_empty() {
+        return Ok((kind, Messages(Source::Ready(None))));
+    }
+    let locator = Locator {
+        mailbox: name,
+        ordinal: 1,
+        offset: 0,
+        bytes: bytes.len() as u64,
+    };
+    let (lead, trail, meta) = (Vec::new(), Vec::new(), Meta::default());
+    let message = RawMessage {
+        locator,
+        lead,
+        content: Content::Bytes(bytes),
+        trail,
+        meta,
+    };
+    Ok((kind, Messages(Source::Ready(Some(Box::new(message))))))
+}
+
+pub(crate) fn too_large_for_a_stream() -> Error {
+    Error::Usage(
+        "a message on standard input is larger than --max-message; name the file instead".into(),
+    )
+}
+
+/// Copies `len` bytes of `path` from `offset` in pieces, so that a large message costs no memory.
+pub(crate) fn copy_stretch(
+    path: &std::path::Path,
+    offset: u64,
+    len: u64,
+    sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    use std::io::{Seek as _, SeekFrom};
+    let mut file = source::open_regular(path)?;
+    file.seek(SeekFrom::Start(offset))
+        .map_err(Error::io("seek in", path))?;
+    let mut buffer = vec![0; 1 << 20];
+    let mut left = len;
+    while left > 0 {
+        let want = usize::try_from(left)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
+        let Some(space) = buffer.get_mut(..want) else {
+            break;
+        };
+        let got = match file.read(space) {
+            Ok(0) => {
+                return Err(Error::io("read", path)(
+                    std::io::ErrorKind::UnexpectedEof.into(),
+                ));
+            }
+            Ok(got) => got,
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(Error::io("read", path)(e)),
+        };
+        sink(buffer.get(..got).unwrap_or_default())?;
+        left -= got as u64;
+    }
+    Ok(())
+}

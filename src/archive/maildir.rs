@@ -1,0 +1,492 @@
+//! Maildir: a folder with `cur` and `new`, a file per message, its flags in the file's name
+//! (<https://cr.yp.to/proto/maildir.html>). Subfolders, whether Maildir++ (`.Sent`) or nested, are
+//! mailboxes of their own.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::fs::Metadata;
+use std::io;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rayon::prelude::*;
+
+use super::discover::{FileStatus, SourceFile, kind_of, special, why_unreadable};
+use super::{Content, Locator, Meta, RawMessage, eml, sniff, source};
+use crate::error::{Error, Result};
+use crate::limits::Limits;
+use crate::text::escape_path;
+
+/// How often a folder that changes is listed again.
+const RELISTINGS: u32 = 32;
+
+/// The two folders that hold messages. `new` is listed first: mail moves from there to `cur`, so a
+/// message that moves meanwhile is met twice rather than never.
+const FOLDERS: [&str; 2] = ["new", "cur"];
+
+/// Whether `path` is a Maildir: it has `cur`, and `new` or `tmp`, or names in `cur` that only a
+/// Maildir has. (Tools that drop empty folders drop `new` and `tmp`.)
+pub(super) fn is_maildir(path: &Path) -> bool {
+    let is_dir = |name: &str| std::fs::symlink_metadata(path.join(name)).is_ok_and(|m| m.is_dir());
+    if !is_dir("cur") {
+        return is_dir("new") && is_dir("tmp");
+    }
+    is_dir("new")
+        || is_dir("tmp")
+        || std::fs::read_dir(path.join("cur")).is_ok_and(|entries| {
+            entries
+                .take(16)
+                .flatten()
+                .any(|e| memchr::memmem::find(e.file_name().as_bytes(), b":2,").is_some())
+        })
+}
+
+/// What a Maildir holds beside its messages.
+pub(super) struct Survey {
+    /// Files that are no messages.
+    pub(super) files: Vec<SourceFile>,
+    /// Folders where only files belong; they are walked as any other.
+    pub(super) folders: Vec<(PathBuf, String)>,
+    /// The size of all messages.
+    pub(super) bytes: u64,
+}
+
+/// Looks at every file in a Maildir once, to tell messages from what is none.
+pub(super) fn survey(path: &Path, name: &str) -> Survey {
+    let mut survey = Survey {
+        files: Vec::new(),
+        folders: Vec::new(),
+        bytes: 0,
+    };
+    for folder in ["cur", "new", "tmp"] {
+        let dir = path.join(folder);
+        let child_name =
+            |file: &std::ffi::OsStr| format!("{name}/{folder}/{}", escape_path(Path::new(file)));
+        let names = match names_in(&dir) {
+            Ok(names) => names,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+            Err(e) => {
+                survey.files.push(SourceFile {
+                    name: format!("{name}/{folder}"),
+                    path: dir,
+                    kind: "unreadable".into(),
+                    bytes: 0,
+                    status: FileStatus::Skipped(why_unreadable(e.kind())),
+                });
+                continue;
+            }
+        };
+        let seen: Vec<_> = names
+            .into_par_iter()
+            .map(|file| (look(&dir.join(&file), &file, folder), file))
+            .collect();
+        for (look, file) in seen {
+            let (kind, bytes, status) = match look {
+                Look::Message(bytes) => {
+                    survey.bytes += bytes;
+                    continue;
+                }
+                Look::Folder => {
+                    survey.folders.push((dir.join(&file), child_name(&file)));
+                    continue;
+                }
+                Look::Other(kind, bytes, status) => (kind, bytes, status),
+            };
+            let (name, path) = (child_name(&file), dir.join(&file));
+            survey.files.push(SourceFile {
+                name,
+                path,
+                kind: kind.into(),
+                bytes,
+                status,
+            });
+        }
+    }
+    survey
+}
+
+enum Look {
+    Message(u64),
+    Folder,
+    Other(&'static str, u64, FileStatus),
+}
+
+fn look(path: &Path, file: &std::ffi::OsStr, folder: &str) -> Look {
+    let metadata = match std::fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        // Renamed since it was listed: the reader finds it again, or says that it is gone.
+        Err(e) if e.kind() == io::ErrorKind::NotFound => return Look::Message(0),
+        Err(e) => {
+            return Look::Other(
+                "unreadable",
+                0,
+                FileStatus::Skipped(why_unreadable(e.kind())),
+            );
+        }
+    };
+    if metadata.is_dir() {
+        return Look::Folder;
+    }
+    if let Some((kind, why)) = special(metadata.file_type()) {
+        return Look::Other(kind, 0, FileStatus::Skipped(why));
+    }
+    if folder == "tmp" {
+        return Look::Other(
+            "maildir-tmp",
+            metadata.len(),
+            FileStatus::Dropped("undelivered temporary"),
+        );
+    }
+    if is_hidden(file) {
+        return Look::Other("hidden", metadata.len(), FileStatus::Copied);
+    }
+    match source::head(path, MAGIC_BYTES) {
+        Ok((head, bytes)) => match sniff::compressed(&head) {
+            Some((kind, why)) => Look::Other(kind, bytes, FileStatus::Skipped(why)),
+            None => Look::Message(bytes),
+        },
+        Err(e) if kind_of(&e) == io::ErrorKind::NotFound => Look::Message(0),
+        Err(e) => Look::Other(
+            "unreadable",
+            metadata.len(),
+            FileStatus::Skipped(why_unreadable(kind_of(&e))),
+        ),
+    }
+}
+
+/// Enough to tell a compressed file.
+const MAGIC_BYTES: usize = 16;
+
+/// Readers of a Maildir pass over names that begin with a dot.
+fn is_hidden(name: &std::ffi::OsStr) -> bool {
+    name.as_bytes().starts_with(b".")
+}
+
+fn names_in(dir: &Path) -> io::Result<Vec<OsString>> {
+    std::fs::read_dir(dir)?
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect()
+}
+
+/// The part of a message's name that stays when its flags change.
+pub(super) fn base(name: &[u8]) -> &[u8] {
+    info_start(name).map_or(name, |at| name.get(..at).unwrap_or(name))
+}
+
+/// Where `:2,FLAGS` begins; `;` and `!` stand for the colon where a file system has none.
+fn info_start(name: &[u8]) -> Option<usize> {
+    let at = memchr::memmem::rfind(name, b"2,")?.checked_sub(1)?;
+    matches!(name.get(at), Some(b':' | b';' | b'!')).then_some(at)
+}
+
+fn flags(name: &[u8]) -> String {
+    let info = info_start(name)
+        .and_then(|at| name.get(at + 3..))
+        .unwrap_or_default();
+    info.iter()
+        .filter(|b| b.is_ascii_alphabetic())
+        .map(|&b| char::from(b))
+        .collect()
+}
+
+/// The Unix seconds a name begins with.
+fn epoch(name: &[u8]) -> Option<i64> {
+    let digits = name.iter().take_while(|b| b.is_ascii_digit()).count();
+    if !(1..=12).contains(&digits) {
+        return None;
+    }
+    name.get(..digits)?.iter().try_fold(0_i64, |sum, b| {
+        sum.checked_mul(10)?.checked_add(i64::from(b - b'0'))
+    })
+}
+
+/// The names of a Maildir's messages, packed: a folder may hold millions.
+#[derive(Debug, Default)]
+struct Names {
+    bytes: Vec<u8>,
+    entries: Vec<Entry>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Entry {
+    epoch: Option<i64>,
+    start: u64,
+    len: u32,
+    folder: u8,
+}
+
+impl Names {
+    fn push(&mut self, folder: usize, name: &[u8]) {
+        let entry = Entry {
+            epoch: epoch(name),
+            start: self.bytes.len() as u64,
+            len: u32::try_from(name.len()).unwrap_or(0),
+            folder: u8::try_from(folder).unwrap_or(0),
+        };
+        self.bytes.extend_from_slice(name);
+        self.entries.push(entry);
+    }
+
+    fn name(&self, entry: Entry) -> &[u8] {
+        name_in(&self.bytes, entry)
+    }
+
+    fn sort(&mut self) {
+        let bytes = &self.bytes;
+        self.entries.sort_by(|&a, &b| {
+            let key = |entry: Entry| (entry.epoch, name_in(bytes, entry), entry.folder);
+            key(a).cmp(&key(b))
+        });
+    }
+}
+
+fn name_in(bytes: &[u8], entry: Entry) -> &[u8] {
+    let start = usize::try_from(entry.start).unwrap_or(usize::MAX);
+    bytes
+        .get(start..start.saturating_add(entry.len as usize))
+        .unwrap_or_default()
+}
+
+fn relative(folder: u8, name: &[u8]) -> PathBuf {
+    let folder = FOLDERS.get(usize::from(folder)).copied().unwrap_or("cur");
+    Path::new(folder).join(OsString::from_vec(name.to_vec()))
+}
+
+/// The messages of one Maildir, those of `cur` and `new` together by delivery time and name.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    path: PathBuf,
+    mailbox: Arc<str>,
+    limit: u64,
+    names: Names,
+    next: usize,
+    ordinal: u64,
+    /// Where messages are now that were renamed since they were listed, by base name.
+    moved: HashMap<Vec<u8>, PathBuf>,
+    relistings: u32,
+}
+
+impl Reader {
+    /// Lists the Maildir at `path`.
+    pub(crate) fn open(path: &Path, mailbox: Arc<str>, limits: &Limits) -> Result<Self> {
+        let mut names = list(path)?;
+        names.sort();
+        Ok(Self {
+            path: path.to_path_buf(),
+            mailbox,
+            limit: limits.message_bytes,
+            names,
+            next: 0,
+            ordinal: 0,
+            moved: HashMap::new(),
+            relistings: 0,
+        })
+    }
+
+    /// Reads the file, under its new name if its flags have changed meanwhile. `None` if it is no
+    /// message after all.
+    fn read(&mut self, entry: Entry) -> Result<Option<RawMessage>> {
+        let name = self.names.name(entry).to_vec();
+        let mut file = relative(entry.folder, &name);
+        let mut read = eml::read_whole(&self.path.join(&file), self.limit);
+        while let Err(error) = &read
+            && kind_of(error) == io::ErrorKind::NotFound
+        {
+            let Some(found) = self.find_again(&name, &file) else {
+                break;
+            };
+            file = found;
+            read = eml::read_whole(&self.path.join(&file), self.limit);
+        }
+        let (content, metadata) = read?;
+        if self.is_other(&content) {
+            return Ok(None);
+        }
+        self.ordinal += 1;
+        let name = file.file_name().unwrap_or_default().as_bytes().to_vec();
+        Ok(Some(RawMessage {
+            locator: Locator {
+                mailbox: Arc::clone(&self.mailbox),
+                ordinal: self.ordinal,
+                offset: 0,
+                bytes: content.len(),
+            },
+            lead: Vec::new(),
+            content,
+            trail: Vec::new(),
+            meta: Meta {
+                flags: flags(&name),
+                received: epoch(&name),
+                file: Some(file),
+                modified: metadata.modified().ok(),
+                ..Meta::default()
+            },
+        }))
+    }
+
+    /// Whether [`survey`] has listed this file as something else than a message.
+    fn is_other(&self, content: &Content) -> bool {
+        match content {
+            Content::Bytes(bytes) => sniff::compressed(bytes).is_some(),
+            Content::TooLarge { path, .. } => source::head(path, MAGIC_BYTES)
+                .is_ok_and(|(head, _)| sniff::compressed(&head).is_some()),
+        }
+    }
+
+    /// Where the message `name`, which is no longer at `tried`, is now.
+    fn find_again(&mut self, name: &[u8], tried: &Path) -> Option<PathBuf> {
+        if let Some(found) = self
+            .moved
+            .get(base(name))
+            .filter(|found| found.as_path() != tried)
+        {
+            return Some(found.clone());
+        }
+        // Each listing costs the whole folder, so a folder in constant change is not chased forever.
+        self.relistings += 1;
+        if self.relistings > RELISTINGS {
+            return None;
+        }
+        self.moved.clear();
+        let listed = list(&self.path).ok()?;
+        for &entry in &listed.entries {
+            let name = listed.name(entry);
+            self.moved
+                .insert(base(name).to_vec(), relative(entry.folder, name));
+        }
+        self.moved
+            .get(base(name))
+            .filter(|found| found.as_path() != tried)
+            .cloned()
+    }
+}
+
+impl Iterator for Reader {
+    type Item = Result<RawMessage>;
+
+    fn next(&mut self) -> Option<Result<RawMessage>> {
+        loop {
+            let entry = self.names.entries.get(self.next).copied()?;
+            self.next += 1;
+            if let Some(item) = self.read(entry).transpose() {
+                return Some(item);
+            }
+        }
+    }
+}
+
+/// The names of the messages in `new` and `cur`. A listing that deliveries or flag changes ran
+/// into is made again and the two are joined.
+fn list(path: &Path) -> Result<Names> {
+    let mut listed = Names::default();
+    let mut seen: HashSet<(u8, Vec<u8>)> = HashSet::new();
+    let mut again = false;
+    for _ in 0..3 {
+        let before = changed_at(path);
+        let mut names = Names::default();
+        for (folder, dir) in FOLDERS.iter().enumerate() {
+            let dir = path.join(dir);
+            let entries = match std::fs::read_dir(&dir) {
+                Ok(entries) => entries,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                Err(e) => return Err(Error::io("read", &dir)(e)),
+            };
+            for entry in entries {
+                let entry = entry.map_err(Error::io("read", &dir))?;
+                let name = entry.file_name();
+                // A file type that is not known costs a look later, no more.
+                if !is_hidden(&name) && entry.file_type().map_or(true, |kind| kind.is_file()) {
+                    names.push(folder, name.as_bytes());
+                }
+            }
+        }
+        let quiet = changed_at(path) == before;
+        if quiet && !again {
+            return Ok(without_moved(path, names));
+        }
+        again = true;
+        for &entry in &names.entries {
+            if seen.insert((entry.folder, names.name(entry).to_vec())) {
+                listed.push(usize::from(entry.folder), names.name(entry));
+            }
+        }
+        if quiet {
+            break;
+        }
+    }
+    Ok(without_moved(path, listed))
+}
+
+fn changed_at(path: &Path) -> [Option<SystemTime>; 2] {
+    FOLDERS.map(|folder| {
+        std::fs::symlink_metadata(path.join(folder))
+            .and_then(|m: Metadata| m.modified())
+            .ok()
+    })
+}
+
+/// Drops the earlier name of a message that was renamed between two looks. Two files that exist
+/// are two messages, even under one base name.
+fn without_moved(path: &Path, mut names: Names) -> Names {
+    names.entries.sort_by(|&a, &b| {
+        base(name_in(&names.bytes, a))
+            .cmp(base(name_in(&names.bytes, b)))
+            .then(a.start.cmp(&b.start))
+    });
+    let bytes = &names.bytes;
+    let mut kept: Vec<Entry> = Vec::with_capacity(names.entries.len());
+    for group in names
+        .entries
+        .chunk_by(|&a, &b| base(name_in(bytes, a)) == base(name_in(bytes, b)))
+    {
+        let exists = |entry: Entry| {
+            std::fs::symlink_metadata(path.join(relative(entry.folder, name_in(bytes, entry))))
+                .is_ok()
+        };
+        match group {
+            [one] => kept.push(*one),
+            many => {
+                let before = kept.len();
+                kept.extend(many.iter().copied().filter(|&entry| exists(entry)));
+                if kept.len() == before {
+                    kept.extend(many.last());
+                }
+            }
+        }
+    }
+    names.entries = kept;
+    names
+}
+
+/// What identifies a message whatever its size and flags: its name up to the first comma.
+pub(super) fn stem_hash(name: &[u8]) -> u64 {
+    use std::hash::{DefaultHasher, Hasher as _};
+    let stem = base(name).split(|&b| b == b',').next().unwrap_or_default();
+    // Without random keys: a name must come out alike in every run.
+    let mut hasher = DefaultHasher::new();
+    hasher.write(stem);
+    hasher.finish()
+}
+
+/// The stems that more than one message of the Maildir at `path` has.
+pub(super) fn shared_stems(path: &Path) -> Result<HashSet<u64>> {
+    let names = list(path)?;
+    let mut stems: Vec<u64> = names
+        .entries
+        .iter()
+        .map(|&entry| stem_hash(names.name(entry)))
+        .collect();
+    stems.sort_unstable();
+    Ok(stems
+        .windows(2)
+        .filter_map(|pair| {
+            if let [a, b] = pair {
+                (a == b).then_some(*a)
+            } else {
+                None
+            }
+        })
+        .collect())
+}
