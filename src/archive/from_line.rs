@@ -36,14 +36,13 @@ pub fn parse(line: &[u8]) -> Option<FromLine> {
         count += 1;
     }
     let words = words.get(..count)?;
-    // The sender may itself hold a month's name, so the rightmost date that reads whole wins.
-    (0..words.len()).rev().find_map(|start| {
-        let date = date(words.get(start..)?)?;
+    // A date must reach to the line's end, so a sender called May does no harm.
+    (0..words.len()).find_map(|start| {
         let empty_sender = start == 0 && rest.starts_with(b" ");
-        (start > 0 || empty_sender).then_some(FromLine {
-            date,
-            one_word: start == 1,
-        })
+        if start == 0 && !empty_sender {
+            return None;
+        }
+        Some(FromLine { date: date(words.get(start..)?)?, one_word: start == 1 })
     })
 }
 

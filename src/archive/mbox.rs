@@ -51,6 +51,8 @@ use memchr::memmem;
 use super::from_line::{self, FromLine};
 use super::header::{self, Header};
 use super::window::Window;
+#[cfg(test)]
+use super::window::CHUNK;
 use super::{Content, Locator, Meta, RawMessage, ReadSend, sniff, source, too_large_for_a_stream};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -741,3 +743,6 @@ impl<R: Input> Reader<R> {
         (content_end, self.window.slice(content_end, end).to_vec())
     }
 }
+
+#[cfg(test)]
+mod tests;

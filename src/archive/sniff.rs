@@ -524,7 +524,7 @@ mod tests {
             Judgement::Ordinary("document")
         );
         assert_eq!(
-            kind(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a.doc"),
+            kind(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0", "a.doc"),
             Judgement::Ordinary("binary")
         );
     }

@@ -116,7 +116,7 @@ mod tests {
         while window.reach(at + 100).unwrap() {
             let from = usize::try_from(at).unwrap();
             assert_eq!(window.slice(at, at + 100), &data[from..from + 100]);
-            window.forget_before(at + 50);
+            window.forget_before(at + 33);
             assert!(window.bytes.len() < 400);
             at += 33;
         }
