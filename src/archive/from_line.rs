@@ -42,7 +42,10 @@ pub fn parse(line: &[u8]) -> Option<FromLine> {
         if start == 0 && !empty_sender {
             return None;
         }
-        Some(FromLine { date: date(words.get(start..)?)?, one_word: start == 1 })
+        Some(FromLine {
+            date: date(words.get(start..)?)?,
+            one_word: start == 1,
+        })
     })
 }
 

@@ -2,6 +2,8 @@
 //! (<https://cr.yp.to/proto/maildir.html>). Subfolders, whether Maildir++ (`.Sent`) or nested, are
 //! mailboxes of their own.
 
+mod survey;
+
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::Metadata;
@@ -11,13 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rayon::prelude::*;
+pub(super) use survey::survey;
 
-use super::discover::{FileStatus, SourceFile, kind_of, special, why_unreadable};
+use super::discover::kind_of;
 use super::{Content, Locator, Meta, RawMessage, eml, sniff, source};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
-use crate::text::escape_path;
 
 /// How often a folder that changes is listed again.
 const RELISTINGS: u32 = 32;
@@ -43,131 +44,12 @@ pub(super) fn is_maildir(path: &Path) -> bool {
         })
 }
 
-/// What a Maildir holds beside its messages.
-pub(super) struct Survey {
-    /// Files that are no messages.
-    pub(super) files: Vec<SourceFile>,
-    /// Folders where only files belong; they are walked as any other.
-    pub(super) folders: Vec<(PathBuf, String)>,
-    /// The size of all messages.
-    pub(super) bytes: u64,
-}
-
-/// Looks at every file in a Maildir once, to tell messages from what is none.
-pub(super) fn survey(path: &Path, name: &str) -> Survey {
-    let mut survey = Survey {
-        files: Vec::new(),
-        folders: Vec::new(),
-        bytes: 0,
-    };
-    for folder in ["cur", "new", "tmp"] {
-        let dir = path.join(folder);
-        let child_name =
-            |file: &std::ffi::OsStr| format!("{name}/{folder}/{}", escape_path(Path::new(file)));
-        let names = match names_in(&dir) {
-            Ok(names) => names,
-            Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
-            Err(e) => {
-                survey.files.push(SourceFile {
-                    name: format!("{name}/{folder}"),
-                    path: dir,
-                    kind: "unreadable".into(),
-                    bytes: 0,
-                    status: FileStatus::Skipped(why_unreadable(e.kind())),
-                });
-                continue;
-            }
-        };
-        let seen: Vec<_> = names
-            .into_par_iter()
-            .map(|file| (look(&dir.join(&file), &file, folder), file))
-            .collect();
-        for (look, file) in seen {
-            let (kind, bytes, status) = match look {
-                Look::Message(bytes) => {
-                    survey.bytes += bytes;
-                    continue;
-                }
-                Look::Folder => {
-                    survey.folders.push((dir.join(&file), child_name(&file)));
-                    continue;
-                }
-                Look::Other(kind, bytes, status) => (kind, bytes, status),
-            };
-            let (name, path) = (child_name(&file), dir.join(&file));
-            survey.files.push(SourceFile {
-                name,
-                path,
-                kind: kind.into(),
-                bytes,
-                status,
-            });
-        }
-    }
-    survey
-}
-
-enum Look {
-    Message(u64),
-    Folder,
-    Other(&'static str, u64, FileStatus),
-}
-
-fn look(path: &Path, file: &std::ffi::OsStr, folder: &str) -> Look {
-    let metadata = match std::fs::symlink_metadata(path) {
-        Ok(metadata) => metadata,
-        // Renamed since it was listed: the reader finds it again, or says that it is gone.
-        Err(e) if e.kind() == io::ErrorKind::NotFound => return Look::Message(0),
-        Err(e) => {
-            return Look::Other(
-                "unreadable",
-                0,
-                FileStatus::Skipped(why_unreadable(e.kind())),
-            );
-        }
-    };
-    if metadata.is_dir() {
-        return Look::Folder;
-    }
-    if let Some((kind, why)) = special(metadata.file_type()) {
-        return Look::Other(kind, 0, FileStatus::Skipped(why));
-    }
-    if folder == "tmp" {
-        return Look::Other(
-            "maildir-tmp",
-            metadata.len(),
-            FileStatus::Dropped("undelivered temporary"),
-        );
-    }
-    if is_hidden(file) {
-        return Look::Other("hidden", metadata.len(), FileStatus::Copied);
-    }
-    match source::head(path, MAGIC_BYTES) {
-        Ok((head, bytes)) => match sniff::compressed(&head) {
-            Some((kind, why)) => Look::Other(kind, bytes, FileStatus::Skipped(why)),
-            None => Look::Message(bytes),
-        },
-        Err(e) if kind_of(&e) == io::ErrorKind::NotFound => Look::Message(0),
-        Err(e) => Look::Other(
-            "unreadable",
-            metadata.len(),
-            FileStatus::Skipped(why_unreadable(kind_of(&e))),
-        ),
-    }
-}
-
 /// Enough to tell a compressed file.
 const MAGIC_BYTES: usize = 16;
 
 /// Readers of a Maildir pass over names that begin with a dot.
 fn is_hidden(name: &std::ffi::OsStr) -> bool {
     name.as_bytes().starts_with(b".")
-}
-
-fn names_in(dir: &Path) -> io::Result<Vec<OsString>> {
-    std::fs::read_dir(dir)?
-        .map(|entry| entry.map(|entry| entry.file_name()))
-        .collect()
 }
 
 /// The part of a message's name that stays when its flags change.
@@ -301,7 +183,7 @@ impl Reader {
             read = eml::read_whole(&self.path.join(&file), self.limit);
         }
         let (content, metadata) = read?;
-        if self.is_other(&content) {
+        if Self::is_other(&content) {
             return Ok(None);
         }
         self.ordinal += 1;
@@ -327,7 +209,7 @@ impl Reader {
     }
 
     /// Whether [`survey`] has listed this file as something else than a message.
-    fn is_other(&self, content: &Content) -> bool {
+    fn is_other(content: &Content) -> bool {
         match content {
             Content::Bytes(bytes) => sniff::compressed(bytes).is_some(),
             Content::TooLarge { path, .. } => source::head(path, MAGIC_BYTES)

@@ -301,3 +301,6 @@ pub(crate) fn copy_stretch(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

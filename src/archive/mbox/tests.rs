@@ -12,7 +12,10 @@ use super::*;
 impl<T: AsRef<[u8]>> Input for Cursor<T> {}
 
 fn limits(message_bytes: u64) -> Limits {
-    Limits { message_bytes, ..Limits::default() }
+    Limits {
+        message_bytes,
+        ..Limits::default()
+    }
 }
 
 fn read_with(bytes: &[u8], chunk: usize, limit: u64) -> Vec<RawMessage> {
@@ -43,7 +46,10 @@ fn joined(bytes: &[u8], messages: &[RawMessage]) -> Vec<u8> {
 }
 
 fn contents(bytes: &[u8]) -> Vec<String> {
-    read(bytes).iter().map(|m| String::from_utf8_lossy(m.content.bytes().unwrap()).into_owned()).collect()
+    read(bytes)
+        .iter()
+        .map(|m| String::from_utf8_lossy(m.content.bytes().unwrap()).into_owned())
+        .collect()
 }
 
 /// The corpora, or `None`, said aloud, where they are not beside the checkout.
@@ -64,7 +70,11 @@ fn the_corpora_hold_as_many_messages_as_their_authors_say() {
     let mut seen = 0;
     for row in table.lines().skip(1) {
         let mut cells = row.split('\t');
-        let (path, format, expected) = (cells.next().unwrap(), cells.next().unwrap(), cells.next().unwrap());
+        let (path, format, expected) = (
+            cells.next().unwrap(),
+            cells.next().unwrap(),
+            cells.next().unwrap(),
+        );
         if path.contains('*') || !format.starts_with("mbox") {
             continue;
         }
@@ -82,7 +92,11 @@ fn the_corpora_hold_as_many_messages_as_their_authors_say() {
         let bytes = std::fs::read(&path).unwrap();
         if path.extension().is_some_and(|e| e == "mbox") && sniff::is_mbox(&bytes) {
             // The table says one each; this one is three messages, each signed or encrypted.
-            let expected = if path.ends_with("combined.mbox") { 3 } else { 1 };
+            let expected = if path.ends_with("combined.mbox") {
+                3
+            } else {
+                1
+            };
             assert_eq!(read(&bytes).len(), expected, "{}", path.display());
         }
     }
@@ -96,13 +110,21 @@ const EARLY: &str = "From x@y.z Wed Jul  1 12:00:00 1998\n";
 fn the_parts_of_a_message_are_told_apart() {
     let bytes = format!("\n\n{SAME}Subject: a\nStatus: RO\n\nbody\n\n\n{LATE}X: b\n\n>From y\n");
     let messages = read(bytes.as_bytes());
-    let [first, second] = messages.as_slice() else { panic!("{messages:?}") };
+    let [first, second] = messages.as_slice() else {
+        panic!("{messages:?}")
+    };
     assert_eq!(first.lead, format!("\n\n{SAME}").as_bytes());
-    assert_eq!(first.content.bytes().unwrap(), b"Subject: a\nStatus: RO\n\nbody\n\n");
+    assert_eq!(
+        first.content.bytes().unwrap(),
+        b"Subject: a\nStatus: RO\n\nbody\n\n"
+    );
     assert_eq!(first.trail, b"\n");
     assert_eq!((first.locator.ordinal, first.locator.offset), (1, 2));
     assert_eq!(first.meta.flags, "RO");
-    assert_eq!(crate::text::rfc3339(first.meta.received.unwrap()), "1998-07-16T03:13:49Z");
+    assert_eq!(
+        crate::text::rfc3339(first.meta.received.unwrap()),
+        "1998-07-16T03:13:49Z"
+    );
     assert!(first.meta.quoting);
     assert_eq!(second.locator.offset, bytes.find("From b@").unwrap() as u64);
     assert_eq!(second.content.bytes().unwrap(), b"X: b\n\n>From y\n");
@@ -115,12 +137,19 @@ fn crlf_boxes_keep_their_line_ends() {
     let messages = read(bytes.as_bytes());
     assert_eq!(messages.len(), 2);
     assert_eq!(messages[0].content.bytes().unwrap(), b"A: b\r\n\r\nx\r\n");
-    assert_eq!((&messages[0].trail[..], &messages[1].trail[..]), (&b"\r\n"[..], &b"\r\n"[..]));
+    assert_eq!(
+        (&messages[0].trail[..], &messages[1].trail[..]),
+        (&b"\r\n"[..], &b"\r\n"[..])
+    );
 }
 
 #[test]
 fn prose_does_not_separate() {
-    for text in ["From here on\nall: well", "From a@b.c Thu Jul 16 03:13:49 1998\nno header", "From: x\nTo: y"] {
+    for text in [
+        "From here on\nall: well",
+        "From a@b.c Thu Jul 16 03:13:49 1998\nno header",
+        "From: x\nTo: y",
+    ] {
         let bytes = format!("{SAME}A: b\n\nSee:\n\n{text}\n\n{LATE}A: c\n\n");
         assert_eq!(read(bytes.as_bytes()).len(), 2, "{text}");
     }
@@ -133,7 +162,10 @@ fn prose_does_not_separate() {
 fn boxes_without_blank_lines_are_split() {
     let mut bytes = String::new();
     for n in 0..9 {
-        bytes += &format!("{SAME}Subject: {n}\n\nbody{}\n", if n == 4 { "\n" } else { "" });
+        bytes += &format!(
+            "{SAME}Subject: {n}\n\nbody{}\n",
+            if n == 4 { "\n" } else { "" }
+        );
     }
     assert_eq!(read(bytes.as_bytes()).len(), 9);
 }
@@ -167,16 +199,31 @@ fn a_mailbox_in_a_closed_multipart_is_content() {
 fn an_open_boundary_hides_nothing() {
     let open = format!("{SAME}{MIXED}--b\nContent-Type: message/rfc822\n\n");
     // Never closed.
-    assert_eq!(read(format!("{open}\n{EARLY}A: b\n\n{LATE}A: c\n\n").as_bytes()).len(), 3);
+    assert_eq!(
+        read(format!("{open}\n{EARLY}A: b\n\n{LATE}A: c\n\n").as_bytes()).len(),
+        3
+    );
     // Closed by an accomplice, in order of delivery.
-    assert_eq!(read(format!("{open}\n{LATE}A: b\n\n{LATE}A: c\n\n--b--\n\n").as_bytes()).len(), 3);
-    assert_eq!(read(format!("{open}\n{SAME}A: b\n\n{SAME}A: c\n\n--b--\n\n").as_bytes()).len(), 3);
+    assert_eq!(
+        read(format!("{open}\n{LATE}A: b\n\n{LATE}A: c\n\n--b--\n\n").as_bytes()).len(),
+        3
+    );
+    assert_eq!(
+        read(format!("{open}\n{SAME}A: b\n\n{SAME}A: c\n\n--b--\n\n").as_bytes()).len(),
+        3
+    );
     // One later message between is enough.
-    assert_eq!(read(format!("{open}\n{EARLY}A: b\n\n{LATE}A: c\n\n--b--\n\n").as_bytes()).len(), 3);
+    assert_eq!(
+        read(format!("{open}\n{EARLY}A: b\n\n{LATE}A: c\n\n--b--\n\n").as_bytes()).len(),
+        3
+    );
     // More than a message plausibly quotes.
     for (quoted, expected) in [(64, 1), (66, 67)] {
         let many = format!("{EARLY}A: b\n\n").repeat(quoted);
-        assert_eq!(read(format!("{open}\n{many}--b--\n\n").as_bytes()).len(), expected);
+        assert_eq!(
+            read(format!("{open}\n{many}--b--\n\n").as_bytes()).len(),
+            expected
+        );
     }
 }
 
@@ -185,7 +232,10 @@ fn included_messages_need_their_end_mark() {
     let begin = format!("{SAME}A: b\n\n----- Begin Included Message -----\n\n{EARLY}X: y\n\nz\n\n");
     let ended = format!("{begin}----- End Included Message -----\n\n{LATE}A: c\n\n");
     assert_eq!(read(ended.as_bytes()).len(), 2);
-    assert_eq!(read(format!("{begin}{LATE}A: c\n\n----- End Included Message -----\n").as_bytes()).len(), 3);
+    assert_eq!(
+        read(format!("{begin}{LATE}A: c\n\n----- End Included Message -----\n").as_bytes()).len(),
+        3
+    );
 }
 
 fn with_length(from: &str, body: &str) -> String {
@@ -195,18 +245,32 @@ fn with_length(from: &str, body: &str) -> String {
 #[test]
 fn content_length_is_believed_where_the_box_keeps_it() {
     let fake = format!("see\n\n{LATE}X: y\n\nz\n");
-    let bytes = with_length(SAME, "one\n") + &with_length(SAME, &fake) + &with_length(SAME, "no line end\n");
+    let bytes = with_length(SAME, "one\n")
+        + &with_length(SAME, &fake)
+        + &with_length(SAME, "no line end\n");
     let messages = read(bytes.as_bytes());
     assert_eq!(messages.len(), 3);
-    assert!(messages[1].content.bytes().unwrap().ends_with(fake.as_bytes()));
-    assert_eq!(messages.iter().map(|m| m.meta.quoting).collect::<Vec<_>>(), [false; 3]);
+    assert!(
+        messages[1]
+            .content
+            .bytes()
+            .unwrap()
+            .ends_with(fake.as_bytes())
+    );
+    assert_eq!(
+        messages.iter().map(|m| m.meta.quoting).collect::<Vec<_>>(),
+        [false; 3]
+    );
     assert_eq!(messages[1].meta.enclosed_from_lines, 1);
     // The first message too, if the next one carries it.
     let bytes = with_length(SAME, &fake) + &with_length(SAME, "two\n");
     assert_eq!(read(bytes.as_bytes()).len(), 2);
     // A body without a final line end is kept exactly.
     let bytes = with_length(SAME, "one") + "\n" + &with_length(SAME, "two") + "\n";
-    assert_eq!(contents(bytes.as_bytes())[0], "A: b\nContent-Length: 3\n\none");
+    assert_eq!(
+        contents(bytes.as_bytes())[0],
+        "A: b\nContent-Length: 3\n\none"
+    );
 }
 
 #[test]
@@ -233,9 +297,13 @@ fn what_is_too_large_to_hold_is_told_by_its_place() {
     let large = "x".repeat(100_000);
     let bytes = format!("{SAME}A: b\n\n{large}\n\n{LATE}A: c\n\ny\n\n");
     let messages = read_with(bytes.as_bytes(), 512, 1000);
-    let [first, second] = messages.as_slice() else { panic!("{}", messages.len()) };
+    let [first, second] = messages.as_slice() else {
+        panic!("{}", messages.len())
+    };
     let offset = SAME.len() as u64;
-    assert!(matches!(&first.content, Content::TooLarge { offset: o, len, .. } if *o == offset && *len == 100_007));
+    assert!(
+        matches!(&first.content, Content::TooLarge { offset: o, len, .. } if *o == offset && *len == 100_007)
+    );
     assert_eq!(second.content.bytes().unwrap(), b"A: c\n\ny\n");
     assert_eq!(joined(bytes.as_bytes(), &messages), bytes.as_bytes());
     let stream: Box<dyn ReadSend> = Box::new(Cursor::new(bytes.clone()));
@@ -248,13 +316,22 @@ fn what_is_too_large_to_hold_is_told_by_its_place() {
 fn python_finds_the_same_messages() {
     let mut bytes = String::new();
     for n in 0..50 {
-        bytes += &format!("{LATE}Subject: {n}\nMessage-ID: <{n}@x>\n\n>From {n}\n{}\n\n", "text\n".repeat(n % 7));
+        bytes += &format!(
+            "{LATE}Subject: {n}\nMessage-ID: <{n}@x>\n\n>From {n}\n{}\n\n",
+            "text\n".repeat(n % 7)
+        );
     }
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("box");
     std::io::Write::write_all(&mut crate::fsio::create(&path).unwrap(), bytes.as_bytes()).unwrap();
     let script = "import mailbox,sys\nfor m in mailbox.mbox(sys.argv[1], create=False): print(len(m.as_bytes()), m['Message-ID'])";
-    let Ok(python) = std::process::Command::new("python3").args(["-c", script]).arg(&path).output() else { return };
+    let Ok(python) = std::process::Command::new("python3")
+        .args(["-c", script])
+        .arg(&path)
+        .output()
+    else {
+        return;
+    };
     assert!(python.status.success());
     let ours: String = read(bytes.as_bytes())
         .iter()
@@ -270,11 +347,15 @@ fn growth_while_reading_is_noticed_and_cuts_no_message() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("box");
     let mut file = crate::fsio::create(&path).unwrap();
-    file.write_all(format!("{SAME}A: b\n\nx\n\n").as_bytes()).unwrap();
+    file.write_all(format!("{SAME}A: b\n\nx\n\n").as_bytes())
+        .unwrap();
     let reader = Reader::open(&path, "box".into(), &Limits::default()).unwrap();
-    file.write_all(format!("{LATE}A: half a mess").as_bytes()).unwrap();
+    file.write_all(format!("{LATE}A: half a mess").as_bytes())
+        .unwrap();
     let items: Vec<_> = reader.collect();
-    let [Ok(first), Err(error)] = items.as_slice() else { panic!("{items:?}") };
+    let [Ok(first), Err(error)] = items.as_slice() else {
+        panic!("{items:?}")
+    };
     assert_eq!(first.content.bytes().unwrap(), b"A: b\n\nx\n");
     assert!(error.to_string().contains("changed while it was read"));
 }
@@ -293,26 +374,51 @@ fn assert_linear(make: impl Fn(usize) -> Vec<u8>) {
             .unwrap()
     };
     let (one, four) = (time(4000), time(16_000));
-    assert!(four.as_secs_f64() < 10.0 * one.as_secs_f64() + 0.05, "{one:?} {four:?}");
+    assert!(
+        four.as_secs_f64() < 10.0 * one.as_secs_f64() + 0.05,
+        "{one:?} {four:?}"
+    );
 }
 
 #[test]
 fn hostile_boxes_cost_linear_time() {
     let date = |n: usize| {
         let minutes = 1_000_000 - n;
-        format!("From a@b.c Thu Jul {:2} {:02}:{:02}:00 {}\n", minutes / 1440 % 28 + 1, minutes / 60 % 24, minutes % 60, 1970 + minutes / 40_320)
+        format!(
+            "From a@b.c Thu Jul {:2} {:02}:{:02}:00 {}\n",
+            minutes / 1440 % 28 + 1,
+            minutes / 60 % 24,
+            minutes % 60,
+            1970 + minutes / 40_320
+        )
     };
     // Each message opens a boundary that none closes, each older than the one before.
-    assert_linear(|n| (0..n).flat_map(|n| format!("{}{MIXED}--b\n\nx\n\n", date(n)).into_bytes()).collect());
+    assert_linear(|n| {
+        (0..n)
+            .flat_map(|n| format!("{}{MIXED}--b\n\nx\n\n", date(n)).into_bytes())
+            .collect()
+    });
     // One message full of marks, each with its end.
-    let included = format!("----- Begin Included Message -----\n\n{EARLY}X: y\n\n----- End Included Message -----\n\n");
+    let included = format!(
+        "----- Begin Included Message -----\n\n{EARLY}X: y\n\n----- End Included Message -----\n\n"
+    );
     assert_linear(|n| format!("{SAME}{MIXED}{}", included.repeat(n)).into_bytes());
     // One message full of delimiters and From_ lines.
-    assert_linear(|n| format!("{SAME}{MIXED}{}", format!("--bb\n--b\n\n{EARLY}X: y\n\n").repeat(n)).into_bytes());
+    assert_linear(|n| {
+        format!(
+            "{SAME}{MIXED}{}",
+            format!("--bb\n--b\n\n{EARLY}X: y\n\n").repeat(n)
+        )
+        .into_bytes()
+    });
     // Every message points with Content-Length at the last one.
     assert_linear(|n| {
         let one = SAME.len() + "Content-Length: 00000000\n\n\n".len();
-        (0..n).flat_map(|i| format!("{SAME}Content-Length: {:08}\n\n\n", (n - 1 - i) * one).into_bytes()).collect()
+        (0..n)
+            .flat_map(|i| {
+                format!("{SAME}Content-Length: {:08}\n\n\n", (n - 1 - i) * one).into_bytes()
+            })
+            .collect()
     });
 }
 

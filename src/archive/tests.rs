@@ -1,0 +1,619 @@
+//! The whole way: a tree is discovered, read, and written back.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use super::*;
+use crate::fsio;
+use crate::message::rewrite::Piece;
+
+const FROM: &str = "From a@b.c Thu Jul 16 03:13:49 1998\n";
+
+fn put(path: &Path, bytes: &[u8]) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fsio::create(path).unwrap().write_all(bytes).unwrap();
+}
+
+fn mail(subject: &str) -> Vec<u8> {
+    format!("From: a@b.c\nSubject: {subject}\n\nbody of {subject}\n").into_bytes()
+}
+
+/// A tree with one of everything.
+fn tree(root: &Path) {
+    let mbox = format!(
+        "{FROM}Subject: 1\n\none\n\n{FROM}Subject: 2\nContent-Length: 9\nLines: 1\n\ntwo\n\n{FROM}Subject: 3\n\nthree"
+    );
+    put(&root.join("INBOX"), mbox.as_bytes());
+    put(&root.join("Drafts"), b"");
+    put(&root.join("deep/er/one.eml"), &mail("eml"));
+    put(
+        &root.join("deep/smime.p7m"),
+        b"\x30\x80\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x03\xa0\x80\0\0\0\0",
+    );
+    put(&root.join("notes.txt"), b"hello\n");
+    put(&root.join("old.mbox.gz"), b"\x1f\x8b\x08rest");
+    let maildir = root.join("Mail");
+    put(&maildir.join("cur/200.M2.host,S=33,W=36:2,RS"), &mail("c"));
+    put(&maildir.join("cur/100.M1.host:2,"), &mail("a"));
+    put(&maildir.join("cur/300.M3.host:2,S"), b"\x1f\x8b\x08zipped");
+    put(&maildir.join("new/150.M9.host"), &mail("b"));
+    put(&maildir.join("tmp/400.half"), b"ha");
+    put(&maildir.join("dovecot-keywords"), b"0 Important\n");
+    put(&maildir.join("dovecot-uidlist"), b"3 V1 N2\n");
+    put(&maildir.join("dovecot.index.cache"), b"x");
+    put(&maildir.join("maildirfolder"), b"");
+    put(&maildir.join(".Sent.2019/cur/1.x:2,S"), &mail("sent"));
+    fs::create_dir_all(maildir.join(".Sent.2019/new")).unwrap();
+    put(&maildir.join("Sub/cur/1.y:2,S"), &mail("sub"));
+    fs::create_dir_all(maildir.join("Sub/new")).unwrap();
+    symlink("/etc/passwd", root.join("out-link")).unwrap();
+    symlink("INBOX", root.join("in-link")).unwrap();
+    rustix::fs::mkfifoat(rustix::fs::CWD, root.join("fifo"), 0o600.into()).unwrap();
+}
+
+fn statuses(found: &Found) -> Vec<(String, String, FileStatus)> {
+    found
+        .files
+        .iter()
+        .map(|f| (f.name.clone(), f.kind.clone(), f.status))
+        .collect()
+}
+
+#[test]
+fn every_file_is_accounted_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("Post");
+    tree(&root);
+    let found = discover(&[root]).unwrap();
+    let mailboxes: Vec<_> = found
+        .mailboxes
+        .iter()
+        .map(|m| (m.name.as_str(), m.kind))
+        .collect();
+    assert_eq!(
+        mailboxes,
+        [
+            ("Post/Drafts", Kind::Mbox),
+            ("Post/INBOX", Kind::Mbox),
+            ("Post/Mail", Kind::Maildir),
+            ("Post/Mail/.Sent.2019", Kind::Maildir),
+            ("Post/Mail/Sub", Kind::Maildir),
+            ("Post/deep/er/one.eml", Kind::Eml),
+            ("Post/deep/smime.p7m", Kind::Cms),
+        ]
+    );
+    let rest: Vec<_> = statuses(&found)
+        .into_iter()
+        .filter(|(.., status)| *status != FileStatus::Read)
+        .map(|(name, kind, status)| {
+            let status = match status {
+                FileStatus::Read => "read",
+                FileStatus::Copied => "copied",
+                FileStatus::Skipped(_) => "skipped",
+                FileStatus::Dropped(_) => "dropped",
+            };
+            format!("{} {kind} {status}", name.trim_start_matches("Post/"))
+        })
+        .collect();
+    assert_eq!(
+        rest,
+        [
+            "Mail/cur/300.M3.host:2,S gzip skipped",
+            "Mail/dovecot-keywords mail-settings copied",
+            "Mail/dovecot-uidlist dovecot-index dropped",
+            "Mail/dovecot.index.cache dovecot-index dropped",
+            "Mail/maildirfolder mail-settings copied",
+            "Mail/tmp/400.half maildir-tmp dropped",
+            "fifo fifo skipped",
+            "in-link symlink skipped",
+            "notes.txt text copied",
+            "old.mbox.gz gzip skipped",
+            "out-link symlink skipped",
+        ]
+    );
+}
+
+#[test]
+fn named_paths_are_judged_as_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    put(&at("a/mail.txt"), &mail("x"));
+    put(&at("b/mail.txt"), &mail("y"));
+    let Err(Error::Usage(text)) = discover(&[at("a/mail.txt"), at("b/mail.txt")]) else {
+        panic!()
+    };
+    assert!(text.contains("mail.txt"));
+    let Err(Error::Usage(text)) = discover(&[at("nowhere")]) else {
+        panic!()
+    };
+    assert!(text.contains("nowhere"));
+    assert_eq!(
+        discover(&[at("a/mail.txt")]).unwrap().mailboxes[0].kind,
+        Kind::Eml
+    );
+    // A root that is a link is followed, and keeps the link's name.
+    symlink(at("a"), at("link")).unwrap();
+    assert_eq!(
+        discover(&[at("link")]).unwrap().mailboxes[0].name,
+        "link/mail.txt"
+    );
+    assert_eq!(
+        discover(&[at("a/.")]).unwrap().mailboxes[0].name,
+        "a/mail.txt"
+    );
+    assert_eq!(
+        discover(&[at("a/../b")]).unwrap().mailboxes[0].name,
+        "b/mail.txt"
+    );
+}
+
+#[test]
+fn a_tree_deeper_than_any_stack_is_walked() {
+    let dir = tempfile::tempdir().unwrap();
+    let deep = ["d"; 1500].join("/");
+    fs::create_dir_all(dir.path().join("r").join(&deep)).unwrap();
+    put(
+        &dir.path().join("r").join(&deep).join("a.eml"),
+        &mail("deep"),
+    );
+    assert_eq!(
+        discover(&[dir.path().join("r")]).unwrap().mailboxes.len(),
+        1
+    );
+}
+
+#[test]
+fn a_maildir_is_read_in_order_of_delivery_with_its_flags() {
+    let dir = tempfile::tempdir().unwrap();
+    tree(dir.path());
+    let mailbox = Mailbox {
+        name: "Mail".into(),
+        path: dir.path().join("Mail"),
+        kind: Kind::Maildir,
+    };
+    let messages: Vec<_> = mailbox
+        .messages(&Limits::default())
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let seen: Vec<_> = messages
+        .iter()
+        .map(|m| {
+            (
+                m.locator.ordinal,
+                m.meta.file.clone().unwrap(),
+                m.meta.flags.as_str(),
+                m.meta.received,
+            )
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (1, PathBuf::from("cur/100.M1.host:2,"), "", Some(100)),
+            (2, PathBuf::from("new/150.M9.host"), "", Some(150)),
+            (
+                3,
+                PathBuf::from("cur/200.M2.host,S=33,W=36:2,RS"),
+                "RS",
+                Some(200)
+            ),
+        ]
+    );
+    assert_eq!(messages[1].content.bytes().unwrap(), mail("b"));
+}
+
+#[test]
+fn a_message_that_is_renamed_while_reading_is_read_once() {
+    let dir = tempfile::tempdir().unwrap();
+    tree(dir.path());
+    let path = dir.path().join("Mail");
+    let mailbox = Mailbox {
+        name: "Mail".into(),
+        path: path.clone(),
+        kind: Kind::Maildir,
+    };
+    let mut messages = mailbox.messages(&Limits::default()).unwrap();
+    messages.next().unwrap().unwrap();
+    fs::rename(
+        path.join("new/150.M9.host"),
+        path.join("cur/150.M9.host:2,S"),
+    )
+    .unwrap();
+    fs::remove_file(path.join("cur/200.M2.host,S=33,W=36:2,RS")).unwrap();
+    put(&path.join("new/999.late"), &mail("late"));
+    let moved = messages.next().unwrap().unwrap();
+    assert_eq!(
+        moved.meta.file.as_deref(),
+        Some(Path::new("cur/150.M9.host:2,S"))
+    );
+    assert!(messages.next().unwrap().is_err());
+    assert!(messages.next().is_none());
+}
+
+/// Everything below `dir`: path, bytes, modification time.
+fn snapshot(dir: &Path) -> Vec<(PathBuf, Vec<u8>, i64, i64)> {
+    let mut files: Vec<_> = walkdir::WalkDir::new(dir)
+        .into_iter()
+        .map(|entry| entry.unwrap())
+        .filter(|e| e.file_type().is_file())
+        .map(|e| {
+            let m = e.metadata().unwrap();
+            (
+                e.path().strip_prefix(dir).unwrap().to_path_buf(),
+                fs::read(e.path()).unwrap(),
+                m.mtime(),
+                m.mtime_nsec(),
+            )
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+fn copy_all(found: &Found, out: &Path) {
+    for mailbox in &found.mailboxes {
+        let mut writer = MailboxWriter::open(out, &out.join(".parts"), mailbox, None).unwrap();
+        for raw in mailbox.messages(&Limits::default()).unwrap() {
+            let raw = raw.unwrap();
+            let mut hashed = Vec::new();
+            let written = writer
+                .append(&raw, None, &mut |bytes| hashed.extend_from_slice(bytes))
+                .unwrap();
+            assert_eq!(hashed, raw.content.bytes().unwrap());
+            assert_eq!(
+                (written.ordinal, written.offset, written.bytes),
+                (raw.locator.ordinal, raw.locator.offset, raw.locator.bytes)
+            );
+        }
+        writer.finish().unwrap();
+    }
+    for file in found.files.iter().filter(|f| f.is_copied()) {
+        copy_file(out, file, &mut |_| {}).unwrap();
+    }
+    fs::remove_dir_all(out.join(".parts")).unwrap();
+}
+
+#[test]
+fn what_is_not_changed_is_written_as_it_was_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let (root, out) = (dir.path().join("Post"), dir.path().join("out"));
+    tree(&root);
+    let before = snapshot(&root);
+    let found = discover(std::slice::from_ref(&root)).unwrap();
+    copy_all(&found, &out);
+    let dropped = [
+        "Mail/dovecot-uidlist",
+        "Mail/dovecot.index.cache",
+        "Mail/tmp/400.half",
+    ];
+    let expected: Vec<_> = before
+        .iter()
+        .filter(|f| !dropped.contains(&f.0.to_str().unwrap()))
+        .cloned()
+        .collect();
+    assert_eq!(snapshot(&out.join("Post")), expected);
+    assert_eq!(snapshot(&root), before);
+    assert!(out.join("Post/Mail/.Sent.2019/tmp").is_dir());
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(
+        (
+            mode(&out.join("Post/INBOX")),
+            mode(&out.join("Post/Mail/cur"))
+        ),
+        (0o600, 0o700)
+    );
+    // What was written is found and read alike.
+    let again = discover(&[out.join("Post")]).unwrap();
+    assert_eq!(again.mailboxes.len(), found.mailboxes.len());
+}
+
+fn change(body: &str) -> Vec<Piece> {
+    vec![Piece::Owned(
+        format!("Subject: new\nContent-Length: 1\n\n{body}").into_bytes(),
+    )]
+}
+
+#[test]
+fn a_changed_message_stays_one_message_and_leaves_the_others_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    tree(dir.path());
+    let mailbox = Mailbox {
+        name: "INBOX".into(),
+        path: dir.path().join("INBOX"),
+        kind: Kind::Mbox,
+    };
+    let out = dir.path().join("out");
+    let messages: Vec<_> = mailbox
+        .messages(&Limits::default())
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(messages.len(), 3);
+    for changed in 0..3 {
+        let mut writer = MailboxWriter::open(&out, &out.join(".parts"), &mailbox, None).unwrap();
+        let edits = change(&format!("see\n\n{FROM}X: y\n\nend"));
+        let mut places = Vec::new();
+        for (n, raw) in messages.iter().enumerate() {
+            places.push(
+                writer
+                    .append(raw, (n == changed).then_some(&edits[..]), &mut |_| {})
+                    .unwrap(),
+            );
+        }
+        writer.finish().unwrap();
+        let made = Mailbox {
+            path: out.join("INBOX"),
+            ..mailbox.clone()
+        };
+        let made: Vec<_> = made
+            .messages(&Limits::default())
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!(made.len(), 3);
+        for (n, (new, old)) in made.iter().zip(&messages).enumerate() {
+            assert_eq!(
+                (new.locator.offset, new.locator.bytes),
+                (places[n].offset, places[n].bytes)
+            );
+            if n == changed {
+                let text = String::from_utf8_lossy(new.content.bytes().unwrap()).into_owned();
+                assert!(text.contains("\n>From a@b.c"), "{text}");
+                let body = text.split_once("\n\n").unwrap().1;
+                assert!(
+                    text.contains(&format!("Content-Length: {}\n", body.len())),
+                    "{text}"
+                );
+            } else {
+                assert_eq!((&new.lead, &new.content), (&old.lead, &old.content));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_maildir_name_states_the_new_sizes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, out) = (dir.path().join("Mail"), dir.path().join("out"));
+    for name in [
+        "cur/1.a,S=10,W=12:2,S",
+        "cur/1.a,S=11,W=12:2,S",
+        "new/2.b,S=9,X=S=9",
+        "cur/3.c:2,T",
+    ] {
+        put(&source.join(name), &mail(name));
+    }
+    let mailbox = Mailbox {
+        name: "Mail".into(),
+        path: source,
+        kind: Kind::Maildir,
+    };
+    let mut writer = MailboxWriter::open(&out, &out.join(".parts"), &mailbox, None).unwrap();
+    let mut written = Vec::new();
+    for raw in mailbox.messages(&Limits::default()).unwrap() {
+        let raw = raw.unwrap();
+        let edits = [Piece::Owned(b"A: b\r\n\nFrom x\n".to_vec())];
+        written.push(writer.append(&raw, Some(&edits), &mut |_| {}).unwrap().path);
+    }
+    // Nothing has a final name before it is durable.
+    assert_eq!(snapshot(&out.join("Mail/cur")).len(), 0);
+    writer.finish().unwrap();
+    assert_eq!(
+        written,
+        [
+            "Mail/cur/1.a.p1,S=14,W=16:2,S",
+            "Mail/cur/1.a.p2,S=14,W=16:2,S",
+            "Mail/new/2.b,S=14,X=S=9",
+            "Mail/cur/3.c:2,T"
+        ]
+    );
+    for path in &written {
+        assert_eq!(fs::read(out.join(path)).unwrap(), b"A: b\r\n\nFrom x\n");
+    }
+    assert_eq!(snapshot(&out.join("Mail/tmp")).len(), 0);
+}
+
+#[test]
+fn a_stopped_writer_is_continued_anywhere() {
+    let dir = tempfile::tempdir().unwrap();
+    tree(dir.path());
+    let (out, golden) = (dir.path().join("out"), dir.path().join("golden"));
+    for (name, kind) in [
+        ("INBOX", Kind::Mbox),
+        ("Mail", Kind::Maildir),
+        ("deep/er/one.eml", Kind::Eml),
+    ] {
+        let mailbox = Mailbox {
+            name: name.into(),
+            path: dir.path().join(name),
+            kind,
+        };
+        let messages: Vec<_> = mailbox
+            .messages(&Limits::default())
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        let write = |out: &Path, resume: Option<(u64, u64)>, upto: usize, finish: bool| {
+            let mut writer =
+                MailboxWriter::open(out, &out.join(".parts"), &mailbox, resume).unwrap();
+            let mut ends = vec![resume.unwrap_or_default()];
+            let skip = usize::try_from(ends[0].0).unwrap();
+            for raw in messages.iter().take(upto).skip(skip) {
+                let written = writer.append(raw, None, &mut |_| {}).unwrap();
+                ends.push((written.ordinal, written.end));
+            }
+            if finish {
+                writer.finish().unwrap();
+            } else {
+                writer.sync().unwrap();
+            }
+            ends
+        };
+        let ends = write(&golden, None, usize::MAX, true);
+        for stop in 0..=messages.len() {
+            for finish in [false, true] {
+                // Committed up to `stop`, but one message more may have been written.
+                write(&out, None, stop + 1, finish && stop + 1 >= messages.len());
+                write(&out, Some(ends[stop]), usize::MAX, true);
+                assert_eq!(
+                    snapshot(&out.join(name)),
+                    snapshot(&golden.join(name)),
+                    "{name} {stop} {finish}"
+                );
+                let _ = fs::remove_dir_all(&out);
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_is_written_outside_the_output() {
+    let dir = tempfile::tempdir().unwrap();
+    put(&dir.path().join("box"), b"");
+    for name in [
+        "../box",
+        "a/../../b",
+        "/etc/x",
+        "",
+        ".",
+        "a//b",
+        "./a",
+        "a/\\x2e\\x2e/\\x2e\\x2e/b",
+        "a\\x00b",
+    ] {
+        let mailbox = Mailbox {
+            name: name.into(),
+            path: dir.path().join("box"),
+            kind: Kind::Mbox,
+        };
+        let opened = MailboxWriter::open(
+            &dir.path().join("out"),
+            &dir.path().join("out/p"),
+            &mailbox,
+            None,
+        );
+        assert!(matches!(opened, Err(Error::Usage(_))), "{name}");
+    }
+    let mailbox = Mailbox {
+        name: "m".into(),
+        path: dir.path().to_path_buf(),
+        kind: Kind::Maildir,
+    };
+    let mut writer = MailboxWriter::open(
+        &dir.path().join("out"),
+        &dir.path().join("out/p"),
+        &mailbox,
+        None,
+    )
+    .unwrap();
+    let raw = RawMessage {
+        locator: Locator {
+            mailbox: "m".into(),
+            ordinal: 1,
+            offset: 0,
+            bytes: 0,
+        },
+        lead: Vec::new(),
+        content: Content::Bytes(Vec::new()),
+        trail: Vec::new(),
+        meta: Meta {
+            file: Some("cur/../../../x".into()),
+            ..Meta::default()
+        },
+    };
+    assert!(writer.append(&raw, None, &mut |_| {}).is_err());
+}
+
+#[test]
+fn standard_input_is_one_message_or_an_mbox() {
+    let read = |bytes: &[u8]| {
+        let input = std::io::Cursor::new(bytes.to_vec());
+        let (kind, messages) = stdin_messages(
+            input,
+            &Limits {
+                message_bytes: 100_000,
+                ..Limits::default()
+            },
+        )?;
+        messages
+            .collect::<Result<Vec<_>>>()
+            .map(|messages| (kind, messages))
+    };
+    let (kind, messages) = read(&mail("x")).unwrap();
+    assert_eq!(
+        (kind, messages[0].content.bytes().unwrap()),
+        (Kind::Eml, &mail("x")[..])
+    );
+    let (kind, messages) = read(format!("{FROM}A: b\n\nx\n\n{FROM}A: c\n\n").as_bytes()).unwrap();
+    assert_eq!((kind, messages.len()), (Kind::Mbox, 2));
+    assert_eq!(messages[1].locator.to_string(), "-:2@45+5");
+    assert_eq!(read(b"").unwrap().1.len(), 0);
+    assert!(matches!(read(&vec![b'x'; 200_000]), Err(Error::Usage(_))));
+}
+
+#[test]
+fn a_large_message_is_streamed_through() {
+    let dir = tempfile::tempdir().unwrap();
+    let large = format!("{FROM}A: b\n\n{}\n\n{FROM}A: c\n\n", "x".repeat(3 << 20));
+    put(&dir.path().join("box"), large.as_bytes());
+    let mailbox = Mailbox {
+        name: "box".into(),
+        path: dir.path().join("box"),
+        kind: Kind::Mbox,
+    };
+    let out = dir.path().join("out");
+    let mut writer = MailboxWriter::open(&out, &out.join("p"), &mailbox, None).unwrap();
+    let mut seen = 0;
+    for raw in mailbox
+        .messages(&Limits {
+            message_bytes: 1000,
+            ..Limits::default()
+        })
+        .unwrap()
+    {
+        let raw = raw.unwrap();
+        writer
+            .append(&raw, None, &mut |bytes| seen += bytes.len())
+            .unwrap();
+        assert!(
+            raw.content.bytes().is_some() || writer.append(&raw, Some(&[]), &mut |_| {}).is_err()
+        );
+    }
+    writer.finish().unwrap();
+    assert_eq!(fs::read(out.join("box")).unwrap(), large.as_bytes());
+    assert_eq!(seen, (3 << 20) + 7 + 5);
+}
+
+#[test]
+fn python_reads_the_maildir_that_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    tree(&dir.path().join("Post"));
+    copy_all(
+        &discover(&[dir.path().join("Post")]).unwrap(),
+        &dir.path().join("out"),
+    );
+    let script = "import mailbox,sys\nm=mailbox.Maildir(sys.argv[1], create=False)\nprint(sorted((x['Subject'] or '-', x.get_flags(), x.get_subdir()) for x in m), m.list_folders())";
+    let Ok(python) = std::process::Command::new("python3")
+        .args(["-c", script])
+        .arg(dir.path().join("out/Post/Mail"))
+        .output()
+    else {
+        return;
+    };
+    assert_eq!(
+        String::from_utf8_lossy(&python.stdout).trim(),
+        "[('-', 'S', 'cur'), ('a', '', 'cur'), ('b', '', 'new'), ('c', 'RS', 'cur')] ['Sent.2019']",
+        "{}",
+        String::from_utf8_lossy(&python.stderr)
+    );
+}
+
+#[test]
+fn messages_may_be_read_by_another_thread() {
+    fn is_send<T: Send>() {}
+    is_send::<Messages>();
+    is_send::<MailboxWriter>();
+}
