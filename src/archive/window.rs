@@ -10,7 +10,9 @@ pub(crate) const CHUNK: usize = 1 << 20;
 #[derive(Debug)]
 pub(crate) struct Window<R> {
     input: R,
+    /// The first `held` are the stream's; the rest is room, kept so that it is cleared only once.
     bytes: Vec<u8>,
+    held: usize,
     /// The offset of `bytes[0]`.
     base: u64,
     /// Everything before is no longer needed.
@@ -28,6 +30,7 @@ impl<R: Read> Window<R> {
         Self {
             input,
             bytes: Vec::new(),
+            held: 0,
             base: 0,
             low: 0,
             ended: false,
@@ -37,7 +40,7 @@ impl<R: Read> Window<R> {
 
     /// The offset behind the last byte held.
     pub(crate) fn end(&self) -> u64 {
-        self.base + self.bytes.len() as u64
+        self.base + self.held as u64
     }
 
     /// The offset of the first byte held.
@@ -63,7 +66,7 @@ impl<R: Read> Window<R> {
     pub(crate) fn slice(&self, from: u64, to: u64) -> &[u8] {
         let index =
             |offset: u64| usize::try_from(offset.saturating_sub(self.base)).unwrap_or(usize::MAX);
-        let to = index(to).min(self.bytes.len());
+        let to = index(to).min(self.held);
         self.bytes.get(index(from).min(to)..to).unwrap_or_default()
     }
 
@@ -83,23 +86,33 @@ impl<R: Read> Window<R> {
         // Moving what is kept only once as much is dropped keeps the cost at one move a byte.
         let dead = usize::try_from(self.low - self.base)
             .unwrap_or(usize::MAX)
-            .min(self.bytes.len());
-        if dead * 2 >= self.bytes.len() && dead > 0 {
-            self.bytes.drain(..dead);
+            .min(self.held);
+        if dead * 2 >= self.held && dead > 0 {
+            self.bytes.copy_within(dead..self.held, 0);
+            self.held -= dead;
             self.base += dead as u64;
         }
-        let held = self.bytes.len();
-        self.bytes.resize(held + self.chunk, 0);
-        let space = self.bytes.get_mut(held..).unwrap_or_default();
+        let wanted = self.held + self.chunk;
+        if self.bytes.len() < wanted {
+            self.bytes.resize(wanted + wanted / 2, 0);
+        } else if self.bytes.len() / 8 > wanted {
+            // One large message is no reason to hold its room to the end of the run.
+            self.bytes.truncate(wanted);
+            self.bytes.shrink_to_fit();
+        }
+        let space = self
+            .bytes
+            .get_mut(self.held..self.held + self.chunk)
+            .unwrap_or_default();
         let result = loop {
             match self.input.read(space) {
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 other => break other,
             }
         };
-        let got = *result.as_ref().unwrap_or(&0);
-        self.bytes.truncate(held + got);
-        self.ended = result? == 0;
+        let got = result?;
+        self.held += got;
+        self.ended = got == 0;
         Ok(())
     }
 }
@@ -117,7 +130,7 @@ mod tests {
             let from = usize::try_from(at).unwrap();
             assert_eq!(window.slice(at, at + 100), &data[from..from + 100]);
             window.forget_before(at + 33);
-            assert!(window.bytes.len() < 400);
+            assert!(window.held < 400);
             at += 33;
         }
         assert_eq!(window.end(), 10_000);
