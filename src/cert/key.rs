@@ -1,0 +1,157 @@
+//! A certificate's key and signature algorithm by name, and which keys are too big to be used.
+
+use super::der::{Reader, dotted};
+
+/// Larger RSA moduli cost more than a message may (OpenSSL's own bound as well).
+const MAX_RSA_BITS: usize = 16_384;
+/// Exponents beyond this make verifying as dear as signing; real ones are 17 or 25 bits.
+const MAX_EXPONENT_BITS: usize = 64;
+
+/// A public key as its `SubjectPublicKeyInfo` describes it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct KeyInfo {
+    /// Such as `rsa-2048`, `ec-p256`; dotted OID where unknown.
+    pub(super) name: String,
+    /// Whether its size is one that p7mill computes with.
+    pub(super) acceptable: bool,
+}
+
+/// Reads a `SubjectPublicKeyInfo` (its body).
+pub(super) fn describe(spki: &[u8]) -> Option<KeyInfo> {
+    let mut fields = Reader::new(spki);
+    let mut algorithm = Reader::new(fields.expect(0x30)?.body);
+    let oid = dotted(algorithm.expect(6)?.body);
+    let key = fields.expect(3)?.body.get(1..)?;
+    Some(match oid.as_str() {
+        "1.2.840.113549.1.1.1" => rsa("rsa", key)?,
+        "1.2.840.113549.1.1.7" => rsa("rsa-oaep", key)?,
+        "1.2.840.113549.1.1.10" => rsa("rsa-pss", key)?,
+        "1.2.840.10045.2.1" => match algorithm.peek() {
+            Some(6) => KeyInfo {
+                name: curve(&dotted(algorithm.next()?.body)),
+                acceptable: true,
+            },
+            // RFC 5480 §2.1.1 forbids parameters spelled out; they let a forger choose the curve.
+            _ => KeyInfo {
+                name: "ec-explicit".to_owned(),
+                acceptable: false,
+            },
+        },
+        "1.2.840.10040.4.1" => {
+            let bits = algorithm
+                .optional(0x30)
+                .and_then(|parameters| Reader::new(parameters.body).expect(2))
+                .map_or(0, |p| bit_length(p.body));
+            KeyInfo {
+                name: format!("dsa-{bits}"),
+                acceptable: bits <= MAX_RSA_BITS,
+            }
+        }
+        "1.3.101.110" => KeyInfo {
+            name: "x25519".to_owned(),
+            acceptable: true,
+        },
+        "1.3.101.111" => KeyInfo {
+            name: "x448".to_owned(),
+            acceptable: true,
+        },
+        "1.3.101.112" => KeyInfo {
+            name: "ed25519".to_owned(),
+            acceptable: true,
+        },
+        "1.3.101.113" => KeyInfo {
+            name: "ed448".to_owned(),
+            acceptable: true,
+        },
+        _ => KeyInfo {
+            name: oid,
+            acceptable: true,
+        },
+    })
+}
+
+fn rsa(kind: &str, key: &[u8]) -> Option<KeyInfo> {
+    let mut numbers = Reader::new(Reader::new(key).expect(0x30)?.body);
+    let modulus = bit_length(numbers.expect(2)?.body);
+    let exponent = bit_length(numbers.expect(2)?.body);
+    let acceptable = modulus <= MAX_RSA_BITS && exponent <= MAX_EXPONENT_BITS;
+    Some(KeyInfo {
+        name: format!("{kind}-{modulus}"),
+        acceptable,
+    })
+}
+
+fn bit_length(integer: &[u8]) -> usize {
+    let zeros = integer.iter().take_while(|byte| **byte == 0).count();
+    let significant = integer.get(zeros..).unwrap_or_default();
+    significant.first().map_or(0, |top| {
+        significant.len() * 8 - top.leading_zeros() as usize
+    })
+}
+
+fn curve(oid: &str) -> String {
+    let name = match oid {
+        "1.2.840.10045.3.1.1" => "p192",
+        "1.3.132.0.33" => "p224",
+        "1.2.840.10045.3.1.7" => "p256",
+        "1.3.132.0.34" => "p384",
+        "1.3.132.0.35" => "p521",
+        "1.3.132.0.10" => "secp256k1",
+        "1.3.36.3.3.2.8.1.1.7" => "brainpool256",
+        "1.3.36.3.3.2.8.1.1.11" => "brainpool384",
+        "1.3.36.3.3.2.8.1.1.13" => "brainpool512",
+        other => other,
+    };
+    format!("ec-{name}")
+}
+
+/// A certificate's signature algorithm (the body of its `AlgorithmIdentifier`), such as
+/// `sha256-rsa`; dotted OID where unknown.
+pub(super) fn signature_name(algorithm: &[u8]) -> Option<String> {
+    let mut fields = Reader::new(algorithm);
+    let oid = dotted(fields.expect(6)?.body);
+    let known = match oid.as_str() {
+        "1.2.840.113549.1.1.2" => "md2-rsa",
+        "1.2.840.113549.1.1.3" => "md4-rsa",
+        "1.2.840.113549.1.1.4" => "md5-rsa",
+        "1.2.840.113549.1.1.5" | "1.3.14.3.2.29" => "sha1-rsa",
+        "1.2.840.113549.1.1.11" => "sha256-rsa",
+        "1.2.840.113549.1.1.12" => "sha384-rsa",
+        "1.2.840.113549.1.1.13" => "sha512-rsa",
+        "1.2.840.113549.1.1.14" => "sha224-rsa",
+        "1.3.36.3.3.1.2" => "ripemd160-rsa",
+        "1.2.840.113549.1.1.10" => return Some(format!("{}-rsa-pss", pss_digest(fields))),
+        "1.2.840.10045.4.1" => "sha1-ecdsa",
+        "1.2.840.10045.4.3.1" => "sha224-ecdsa",
+        "1.2.840.10045.4.3.2" => "sha256-ecdsa",
+        "1.2.840.10045.4.3.3" => "sha384-ecdsa",
+        "1.2.840.10045.4.3.4" => "sha512-ecdsa",
+        "1.2.840.10040.4.3" => "sha1-dsa",
+        "2.16.840.1.101.3.4.3.1" => "sha224-dsa",
+        "2.16.840.1.101.3.4.3.2" => "sha256-dsa",
+        "1.3.101.112" => "ed25519",
+        "1.3.101.113" => "ed448",
+        other => other,
+    };
+    Some(known.to_owned())
+}
+
+/// The digest of RSASSA-PSS-params (RFC 8017 §A.2.3); SHA-1 where none is named.
+fn pss_digest(mut fields: Reader<'_>) -> &'static str {
+    let named = fields
+        .optional(0x30)
+        .and_then(|parameters| Reader::new(parameters.body).expect(0xa0))
+        .and_then(|explicit| Reader::new(explicit.body).expect(0x30))
+        .and_then(|algorithm| Reader::new(algorithm.body).expect(6));
+    match named.map(|oid| oid.body) {
+        None | Some([0x2b, 0x0e, 3, 2, 0x1a]) => "sha1",
+        Some([0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, which]) => match which {
+            1 => "sha256",
+            2 => "sha384",
+            3 => "sha512",
+            4 => "sha224",
+            _ => "unknown",
+        },
+        Some(_) => "unknown",
+    }
+}
