@@ -1,10 +1,19 @@
 //! Certificates and trust: what a certificate says, which ones are known, whether a path from one
 //! to a trust anchor holds at a given time, and how strong an algorithm was at that time.
 
+pub mod cache;
 pub mod certificate;
 mod der;
 mod extensions;
 mod key;
 pub mod name;
+pub mod pool;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod trust;
 
-pub use certificate::{Certificate, Unreadable};
+pub use cache::CertCache;
+pub use certificate::{Certificate, Unreadable, clean_address, same_address};
+pub use extensions::KeyUsage;
+pub use pool::Pool;
+pub use trust::{Trust, load_certificates};
