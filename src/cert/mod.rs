@@ -3,10 +3,12 @@
 
 pub mod cache;
 pub mod certificate;
+pub mod chain;
 mod der;
 mod extensions;
 mod key;
 pub mod name;
+pub mod policy;
 pub mod pool;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -14,6 +16,7 @@ pub mod trust;
 
 pub use cache::CertCache;
 pub use certificate::{Certificate, Unreadable, clean_address, same_address};
+pub use chain::{ChainJudge, Usage};
 pub use extensions::KeyUsage;
 pub use pool::Pool;
 pub use trust::{Trust, load_certificates};

@@ -137,17 +137,22 @@ impl Pki {
     /// Issues a certificate; authorities first.
     pub(crate) fn issue(&self, spec: &Spec) -> Arc<Certificate> {
         let file = |suffix: &str| format!("{}.{suffix}", spec.name);
-        let key = format!("{}.key", spec.key.as_ref().unwrap_or(&spec.name));
-        if !self.path(&key).exists() {
-            self.openssl(&[
-                "ecparam",
-                "-genkey",
-                "-name",
-                "prime256v1",
-                "-noout",
-                "-out",
-                &key,
-            ]);
+        let key = file("key");
+        match &spec.key {
+            Some(other) => {
+                std::fs::copy(self.path(&format!("{other}.key")), self.path(&key)).unwrap();
+            }
+            None => {
+                self.openssl(&[
+                    "ecparam",
+                    "-genkey",
+                    "-name",
+                    "prime256v1",
+                    "-noout",
+                    "-out",
+                    &key,
+                ]);
+            }
         }
         self.openssl(&[
             "req",
