@@ -1,0 +1,3 @@
+//! The store's certificates in the forms that other programs take.
+
+pub mod pem;
