@@ -97,7 +97,7 @@ impl Store {
                         inserted.new += 1;
                     }
                     Some((Status::Quarantined, ..)) if status == Status::Given => {
-                        inserted.updated += 1
+                        inserted.updated += 1;
                     }
                     Some(_) => continue,
                 }
@@ -107,7 +107,7 @@ impl Store {
         })
     }
 
-    fn transact<T>(
+    pub(super) fn transact<T>(
         &mut self,
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {

@@ -99,3 +99,317 @@ fn failure(path: &Path, source: rusqlite::Error) -> Error {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::cert::Certificate;
+    use crate::cert::testing::{MID_2021, Pki, Spec};
+    use crate::ops::outcome::Reason;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("certs.db"), true).unwrap();
+        (dir, store)
+    }
+
+    fn seen(certificate: &Certificate, message: u8, reason: Option<&'static str>) -> Sighting {
+        Sighting {
+            cert_sha256: certificate.sha256,
+            message_sha256: [message; 32],
+            message_id: format!("{message}@x"),
+            date: Some(i64::from(message)),
+            usable: reason.is_none(),
+            reasons: reason.into_iter().map(Reason::from).collect(),
+        }
+    }
+
+    /// Inserts one certificate with one sighting; its status and reasons afterwards.
+    fn insert(
+        store: &mut Store,
+        certificate: &Arc<Certificate>,
+        message: u8,
+        reason: Option<&'static str>,
+    ) -> (Status, String) {
+        store
+            .insert(&[(
+                Arc::clone(certificate),
+                vec![seen(certificate, message, reason)],
+                false,
+            )])
+            .unwrap();
+        standing(store, certificate)
+    }
+
+    fn standing(store: &Store, certificate: &Certificate) -> (Status, String) {
+        let all = store.certificates().unwrap();
+        let found = all
+            .iter()
+            .find(|stored| stored.sha256 == certificate.sha256)
+            .unwrap();
+        (found.status, found.reasons.join(" "))
+    }
+
+    fn word(status: Status, reasons: &str) -> (Status, String) {
+        (status, reasons.to_owned())
+    }
+
+    #[test]
+    fn only_proof_makes_usable_and_nothing_takes_it_away() {
+        let pki = Pki::new();
+        pki.issue(&Spec::root("ca"));
+        pki.issue(&Spec::root("other"));
+        let ann = pki.issue(&Spec::leaf("ann", "ca"));
+        let (_dir, mut store) = store();
+        assert_eq!(
+            insert(&mut store, &ann, 1, Some("digest-mismatch")),
+            word(Status::Quarantined, "digest-mismatch")
+        );
+        assert!(
+            store
+                .for_address("ann@example.com", MID_2021)
+                .unwrap()
+                .is_empty()
+        );
+        assert_eq!(insert(&mut store, &ann, 2, None), word(Status::Usable, ""));
+        assert_eq!(
+            insert(&mut store, &ann, 3, Some("chain-untrusted")),
+            word(Status::Usable, "")
+        );
+
+        // Another issuer's, overlapping: quarantined for good, the first unharmed.
+        let rival = pki.issue(&Spec::leaf("rival", "other").address("ANN@Example.com"));
+        for message in 4..6 {
+            assert_eq!(
+                insert(&mut store, &rival, message, None),
+                word(Status::Quarantined, "conflicting-issuer")
+            );
+        }
+        assert_eq!(standing(&store, &ann), word(Status::Usable, ""));
+        // Another issuer's after the first has ended, and a renewal by the same: no rivals.
+        let later = Spec::leaf("later", "other").address("ann@example.com");
+        let later = pki.issue(&later.dates("20230101000000Z", "20240101000000Z"));
+        assert_eq!(
+            insert(&mut store, &later, 7, None),
+            word(Status::Usable, "")
+        );
+        let renewed = pki.issue(
+            &Spec::leaf("renewed", "ca")
+                .address("ann@example.com")
+                .key_of("ann"),
+        );
+        assert_eq!(
+            insert(&mut store, &renewed, 8, None),
+            word(Status::Usable, "")
+        );
+
+        let choice = store.choose("Ann@example.com", MID_2021).unwrap();
+        let chosen: Vec<_> = choice
+            .candidates
+            .iter()
+            .map(|candidate| candidate.certificate.sha256)
+            .collect();
+        assert_eq!(chosen.len(), 2);
+        assert!(chosen.contains(&ann.sha256) && chosen.contains(&renewed.sha256));
+        let why = |sha256: [u8; 32]| {
+            choice
+                .refused
+                .iter()
+                .find(|refused| refused.sha256 == sha256)
+                .unwrap()
+                .reasons
+                .join(" ")
+        };
+        assert_eq!(why(rival.sha256), "quarantined conflicting-issuer");
+        assert_eq!(why(later.sha256), "cert-not-yet-valid");
+        assert_eq!(
+            store
+                .choose("ann@example.com", 1_700_000_000)
+                .unwrap()
+                .candidates
+                .len(),
+            1
+        );
+    }
+
+    #[test]
+    fn self_signed_authorities_bystanders_and_given() {
+        let pki = Pki::new();
+        let ca = pki.issue(&Spec::root("ca"));
+        let own = pki.issue(
+            &Spec::root("own")
+                .extension("basicConstraints", "")
+                .address("own@example.com"),
+        );
+        let leaf = pki.issue(&Spec::leaf("leaf", "ca"));
+        let sign = pki.issue(&Spec::leaf("sign", "ca").extension("keyUsage", "digitalSignature"));
+        let (_dir, mut store) = store();
+        assert_eq!(
+            insert(&mut store, &own, 1, None),
+            word(Status::Quarantined, "self-signed")
+        );
+        assert_eq!(
+            insert(&mut store, &ca, 1, Some("not-a-signer")),
+            word(Status::Ca, "")
+        );
+        store
+            .insert(&[(Arc::clone(&leaf), Vec::new(), false)])
+            .unwrap();
+        assert_eq!(
+            standing(&store, &leaf),
+            word(Status::Quarantined, "not-a-signer")
+        );
+        let given = store
+            .insert_given(&[Arc::clone(&leaf), Arc::clone(&own), Arc::clone(&ca), sign])
+            .unwrap();
+        assert_eq!(given, Inserted { new: 1, updated: 2 });
+        assert_eq!(standing(&store, &leaf), word(Status::Given, ""));
+        assert_eq!(standing(&store, &ca), word(Status::Ca, ""));
+        assert_eq!(
+            store
+                .for_address("own@example.com", MID_2021)
+                .unwrap()
+                .len(),
+            1
+        );
+        let choice = store.choose("sign@example.com", MID_2021).unwrap();
+        assert_eq!(choice.refused[0].reasons, ["cert-usage"]);
+        assert_eq!(store.insert_given(&[leaf]).unwrap(), Inserted::default());
+    }
+
+    #[test]
+    fn a_rerun_counts_nothing_twice_and_better_judgement_is_taken_over() {
+        let pki = Pki::new();
+        pki.issue(&Spec::root("ca"));
+        let leaf = pki.issue(&Spec::leaf("leaf", "ca"));
+        let (dir, mut store) = store();
+        let batch = |usable: Option<&'static str>| {
+            vec![(
+                Arc::clone(&leaf),
+                (1..=3).map(|m| seen(&leaf, m, usable)).collect::<Vec<_>>(),
+                false,
+            )]
+        };
+        assert_eq!(
+            store.insert(&batch(Some("chain-incomplete"))).unwrap(),
+            Inserted { new: 1, updated: 0 }
+        );
+        let bytes = std::fs::read(dir.path().join("certs.db")).unwrap();
+        assert_eq!(
+            store.insert(&batch(Some("chain-incomplete"))).unwrap(),
+            Inserted::default()
+        );
+        assert!(
+            bytes == std::fs::read(dir.path().join("certs.db")).unwrap(),
+            "a rerun writes nothing"
+        );
+        assert_eq!(
+            store.insert(&batch(None)).unwrap(),
+            Inserted { new: 0, updated: 1 }
+        );
+        assert_eq!(
+            store.insert(&batch(Some("chain-incomplete"))).unwrap(),
+            Inserted::default()
+        );
+        let all = store.certificates().unwrap();
+        assert_eq!(
+            (all[0].count, all[0].first_seen, all[0].last_seen),
+            (3, Some(1), Some(3))
+        );
+        assert_eq!(all[0].status, Status::Usable);
+        assert_eq!(all[0].addresses, ["leaf@example.com"]);
+        assert_eq!(all[0].der, &*leaf.der);
+        assert_eq!(
+            store.sightings(&leaf.sha256, 2).unwrap()[0].message_id,
+            "3@x"
+        );
+        let prefix = crate::text::hex(&leaf.sha256[..4]).to_uppercase();
+        let by = |sha256_prefix: String| Filter {
+            sha256_prefix: Some(sha256_prefix),
+            ..Filter::default()
+        };
+        assert_eq!(store.list(&by(prefix)).unwrap().len(), 1);
+        assert!(store.list(&by("zz' OR 1".to_owned())).unwrap().is_empty());
+        let check: String = store
+            .connection
+            .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+            .unwrap();
+        assert_eq!(check, "ok");
+    }
+
+    #[test]
+    fn files_are_private_held_by_one_and_recognised() {
+        let (dir, store) = store();
+        let path = dir.path().join("certs.db");
+        assert!(matches!(Store::open(&path, true), Err(Error::Busy(_))));
+        drop(store);
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert!(Store::open(&path, false).is_ok());
+        let usage = |path: &Path| match Store::open(path, false) {
+            Err(Error::Usage(text)) => text,
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("opened"),
+        };
+        assert!(usage(&dir.path().join("absent")).contains("no such"));
+        assert!(!dir.path().join("absent").exists());
+        let foreign = dir.path().join("foreign");
+        let connection = Connection::open(&foreign).unwrap();
+        connection.execute_batch("CREATE TABLE t (x)").unwrap();
+        drop(connection);
+        assert!(usage(&foreign).contains("another program"));
+        Connection::open(&path)
+            .unwrap()
+            .execute_batch("PRAGMA user_version = 2")
+            .unwrap();
+        assert!(usage(&path).contains("version 2"));
+        let mail = dir.path().join("mail");
+        std::fs::copy("Cargo.toml", &mail).unwrap();
+        assert!(usage(&mail).contains("not a certificate store"));
+    }
+
+    #[test]
+    fn an_interrupted_batch_leaves_nothing_behind() {
+        let pki = Pki::new();
+        let ca = pki.issue(&Spec::root("ca"));
+        let (_dir, mut store) = store();
+        let failed: Result<()> = store.transact(|transaction| {
+            transaction.execute("INSERT INTO addresses VALUES (x'00', 'a@b', 0)", [])?;
+            Ok(())
+        });
+        assert!(
+            matches!(failed, Err(Error::Store { .. })),
+            "foreign keys are on"
+        );
+        assert!(store.certificates().unwrap().is_empty());
+        assert_eq!(insert(&mut store, &ca, 1, None).0, Status::Quarantined);
+    }
+
+    #[test]
+    fn openssl_reads_the_export_and_a_hostile_subject_stays_a_comment() {
+        let pki = Pki::new();
+        pki.issue(&Spec::root("ca"));
+        let leaf = Spec::leaf("leaf", "ca").subject("/CN=x\n-----BEGIN CERTIFICATE-----\nAAAA");
+        let leaf = pki.issue(&leaf);
+        let (_dir, mut store) = store();
+        insert(&mut store, &leaf, 1, None);
+        let text = export::pem::pem(&store).unwrap();
+        assert_eq!(text.matches("-----BEGIN").count(), 1);
+        assert_eq!(text.lines().filter(|line| line.starts_with('#')).count(), 2);
+        let path = pki.path("export.pem");
+        fsio::write_atomic(&path, |out| out.write_all(text.as_bytes())).unwrap();
+        let output = pki.openssl(&["x509", "-in", "export.pem", "-outform", "DER"]);
+        assert_eq!(output.stdout, &*leaf.der);
+        let quarantined = Filter {
+            status: Some(Status::Quarantined),
+            ..Filter::default()
+        };
+        assert_eq!(export::pem::pem_of(&store, &quarantined).unwrap(), "");
+    }
+}
