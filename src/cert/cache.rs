@@ -125,7 +125,7 @@ mod tests {
     fn a_flood_does_not_drive_out_what_is_in_use() {
         let pki = Pki::new();
         let leaf = pki.issue(&Spec::root("a"));
-        let cache = CertCache::with_capacity(SHARDS * 2 * 64 << 10);
+        let cache = CertCache::with_capacity(SHARDS * 2 * (64 << 10));
         let first = cache.get(&leaf.der).unwrap();
         for i in 0_u32..5_000 {
             assert!(cache.get(&i.to_be_bytes()).is_none());

@@ -76,13 +76,14 @@ fn walk(tlv: &[u8]) -> Option<Vec<Vec<Attribute<'_>>>> {
 }
 
 /// A `Name` (its whole TLV) as RFC 4514 text, the last RDN first; `None` where it is malformed.
+/// Within an RDN, where order means nothing, it is backwards too, as OpenSSL writes it.
 ///
 /// Text stays UTF-8; controls are written as `\XX`. A value that is no string, or of a type
 /// without a short name, is written as `#` and the hex of its encoding (§2.4).
 pub fn rfc4514(tlv: &[u8]) -> Option<String> {
     let rdns = walk(tlv)?.into_iter().rev();
     Some(join(
-        rdns.map(|rdn| rdn.iter().map(attribute_text).collect()),
+        rdns.map(|rdn| rdn.iter().rev().map(attribute_text).collect()),
     ))
 }
 
@@ -205,8 +206,11 @@ fn values(tlv: &[u8], oid: &[u8]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// A Name of one RDN per entry; each entry is attributes of (OID, tag, value).
-    fn name(rdns: &[&[(&[u8], u8, &[u8])]]) -> Vec<u8> {
+    /// OID, tag, value.
+    type Entry<'a> = (&'a [u8], u8, &'a [u8]);
+
+    /// A Name of these RDNs.
+    fn name(rdns: &[&[Entry<'_>]]) -> Vec<u8> {
         fn tlv(tag: u8, body: &[u8]) -> Vec<u8> {
             let mut out = vec![tag, u8::try_from(body.len()).unwrap()];
             out.extend_from_slice(body);
@@ -236,7 +240,7 @@ mod tests {
         ]);
         assert_eq!(
             rfc4514(&der).unwrap(),
-            "CN=ä+1.2.3=#0c0178,O=\\# a\\, \\\"b\\\" \\+ \\<c\\>\\; \\\\\\0A\\00\\ ,C=DE"
+            "1.2.3=#0c0178+CN=ä,O=\\# a\\, \\\"b\\\" \\+ \\<c\\>\\; \\\\\\0A\\00\\ ,C=DE"
         );
     }
 

@@ -1,6 +1,6 @@
 //! A small PKI made by the `openssl` program, with fixed dates, for the tests of several folders.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
 
@@ -104,8 +104,8 @@ pub(crate) struct Pki {
 impl Pki {
     pub(crate) fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        write(dir.path().join("index.txt"), "");
-        write(dir.path().join("index.txt.attr"), "unique_subject = no\n");
+        write(&dir.path().join("index.txt"), "");
+        write(&dir.path().join("index.txt.attr"), "unique_subject = no\n");
         Self { dir }
     }
 
@@ -174,7 +174,7 @@ impl Pki {
              [any]\n[extensions]\nsubjectKeyIdentifier=hash\n{}\n",
             spec.extensions.join("\n")
         );
-        write(self.path("ca.cnf"), &config);
+        write(&self.path("ca.cnf"), &config);
         let (certificate, issuer_key) = (
             issuer.map(|i| format!("{i}.pem")),
             issuer.map(|i| format!("{i}.key")),
@@ -198,7 +198,7 @@ impl Pki {
         arguments.extend(["-in", &csr, "-out", &out]);
         match (&certificate, &issuer_key) {
             (Some(certificate), Some(key)) => {
-                arguments.extend(["-cert", certificate, "-keyfile", key])
+                arguments.extend(["-cert", certificate, "-keyfile", key]);
             }
             _ => arguments.extend(["-selfsign", "-keyfile", &key]),
         }
@@ -217,9 +217,9 @@ impl Pki {
     }
 }
 
-fn write(path: PathBuf, text: &str) {
+fn write(path: &Path, text: &str) {
     use std::io::Write as _;
-    crate::fsio::create(&path)
+    crate::fsio::create(path)
         .unwrap()
         .write_all(text.as_bytes())
         .unwrap();

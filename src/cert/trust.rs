@@ -251,4 +251,29 @@ mod tests {
             Err(Error::Io { .. })
         ));
     }
+
+    /// Two exceptions, known by name: a certificate that is not DER, and one that holds the same
+    /// extension twice. Skipped where `../shared/corpora` is not there.
+    #[test]
+    fn what_openssl_reads_is_readable() {
+        let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpora");
+        let mut refused = Vec::new();
+        for path in files_below(&corpora).unwrap_or_default() {
+            let bytes = read_bounded(&path).unwrap();
+            let mut all = pem_blocks(&bytes);
+            all.push(bytes);
+            for der in all
+                .iter()
+                .filter(|der| openssl::x509::X509::from_der(der).is_ok())
+            {
+                if let Err(why) = Certificate::decode(der) {
+                    refused.push((path.file_name().unwrap().to_owned(), why));
+                }
+            }
+        }
+        refused.retain(|(name, _)| {
+            name != "asn1_indefinite_length_encoding.pem" && name != "multiple_eku.pem"
+        });
+        assert_eq!(refused, []);
+    }
 }
