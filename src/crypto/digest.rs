@@ -1,0 +1,268 @@
+//! Message digests over chunks.
+
+use std::sync::OnceLock;
+
+use openssl::error::ErrorStack;
+use openssl::hash::MessageDigest;
+use openssl::md::{Md, MdRef};
+use openssl::md_ctx::MdCtx;
+
+use crate::cms::oid::{self, Oid};
+
+/// A digest algorithm that CMS names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Digest {
+    /// RFC 1321; broken, read for old mail.
+    Md5,
+    /// FIPS 180-4; collisions are known, read for old mail.
+    Sha1,
+    /// ISO/IEC 10118-3, 160 bits.
+    Ripemd160,
+    /// FIPS 180-4
+    Sha224,
+    /// FIPS 180-4
+    Sha256,
+    /// FIPS 180-4
+    Sha384,
+    /// FIPS 180-4
+    Sha512,
+    /// FIPS 202
+    Sha3_224,
+    /// FIPS 202
+    Sha3_256,
+    /// FIPS 202
+    Sha3_384,
+    /// FIPS 202
+    Sha3_512,
+}
+
+/// Fetched algorithms: on OpenSSL 3 an algorithm that is not fetched beforehand is looked up, under
+/// a lock, at every use.
+static FETCHED: [OnceLock<Option<Md>>; 11] = [const { OnceLock::new() }; 11];
+
+impl Digest {
+    /// Every digest.
+    pub const ALL: [Self; 11] = [
+        Self::Md5,
+        Self::Sha1,
+        Self::Ripemd160,
+        Self::Sha224,
+        Self::Sha256,
+        Self::Sha384,
+        Self::Sha512,
+        Self::Sha3_224,
+        Self::Sha3_256,
+        Self::Sha3_384,
+        Self::Sha3_512,
+    ];
+
+    /// The digest of a `DigestAlgorithmIdentifier`, where it is known and this OpenSSL has it. Some
+    /// signers name the whole signature algorithm (`sha1WithRSAEncryption`) there; its digest is
+    /// what they mean.
+    pub fn from_oid(oid: Oid<'_>) -> Option<Self> {
+        let digest = match oid {
+            oid::MD5 | oid::MD5_WITH_RSA => Self::Md5,
+            oid::SHA1 | oid::SHA1_WITH_RSA | oid::SHA1_WITH_RSA_OIW => Self::Sha1,
+            oid::RIPEMD160 => Self::Ripemd160,
+            oid::SHA224 | oid::SHA224_WITH_RSA => Self::Sha224,
+            oid::SHA256 | oid::SHA256_WITH_RSA => Self::Sha256,
+            oid::SHA384 | oid::SHA384_WITH_RSA => Self::Sha384,
+            oid::SHA512 | oid::SHA512_WITH_RSA => Self::Sha512,
+            oid::SHA3_224 => Self::Sha3_224,
+            oid::SHA3_256 => Self::Sha3_256,
+            oid::SHA3_384 => Self::Sha3_384,
+            oid::SHA3_512 => Self::Sha3_512,
+            _ => return None,
+        };
+        digest.md().map(|_| digest)
+    }
+
+    /// The digest of an HMAC algorithm (RFC 8018 B.1.2, RFC 4231), as PBKDF2 names its PRF.
+    pub fn from_hmac_oid(oid: Oid<'_>) -> Option<Self> {
+        let digest = match oid {
+            oid::HMAC_SHA1 => Self::Sha1,
+            oid::HMAC_SHA224 => Self::Sha224,
+            oid::HMAC_SHA256 => Self::Sha256,
+            oid::HMAC_SHA384 => Self::Sha384,
+            oid::HMAC_SHA512 => Self::Sha512,
+            _ => return None,
+        };
+        digest.md().map(|_| digest)
+    }
+
+    /// As it stands in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Md5 => "md5",
+            Self::Sha1 => "sha1",
+            Self::Ripemd160 => "ripemd160",
+            Self::Sha224 => "sha224",
+            Self::Sha256 => "sha256",
+            Self::Sha384 => "sha384",
+            Self::Sha512 => "sha512",
+            Self::Sha3_224 => "sha3-224",
+            Self::Sha3_256 => "sha3-256",
+            Self::Sha3_384 => "sha3-384",
+            Self::Sha3_512 => "sha3-512",
+        }
+    }
+
+    /// Bytes of a hash value.
+    pub const fn size(self) -> usize {
+        match self {
+            Self::Md5 => 16,
+            Self::Sha1 | Self::Ripemd160 => 20,
+            Self::Sha224 | Self::Sha3_224 => 28,
+            Self::Sha256 | Self::Sha3_256 => 32,
+            Self::Sha384 | Self::Sha3_384 => 48,
+            Self::Sha512 | Self::Sha3_512 => 64,
+        }
+    }
+
+    /// Bytes of the block that the compression function takes, as HMAC and the PKCS#12 key
+    /// derivation need it.
+    pub const fn block_size(self) -> usize {
+        match self {
+            Self::Md5 | Self::Sha1 | Self::Ripemd160 | Self::Sha224 | Self::Sha256 => 64,
+            Self::Sha384 | Self::Sha512 => 128,
+            Self::Sha3_224 => 144,
+            Self::Sha3_256 => 136,
+            Self::Sha3_384 => 104,
+            Self::Sha3_512 => 72,
+        }
+    }
+
+    /// OpenSSL's algorithm, `None` where this OpenSSL does not have it.
+    pub(crate) fn md(self) -> Option<&'static MdRef> {
+        let slot = FETCHED.get(self as usize)?;
+        let fetched = slot.get_or_init(|| Md::fetch(None, self.openssl_name(), None).ok());
+        fetched.as_deref()
+    }
+
+    /// The same for the interfaces of the `openssl` crate that want this type.
+    pub(crate) fn message_digest(self) -> Option<MessageDigest> {
+        self.md()?;
+        Some(match self {
+            Self::Md5 => MessageDigest::md5(),
+            Self::Sha1 => MessageDigest::sha1(),
+            Self::Ripemd160 => MessageDigest::ripemd160(),
+            Self::Sha224 => MessageDigest::sha224(),
+            Self::Sha256 => MessageDigest::sha256(),
+            Self::Sha384 => MessageDigest::sha384(),
+            Self::Sha512 => MessageDigest::sha512(),
+            Self::Sha3_224 => MessageDigest::sha3_224(),
+            Self::Sha3_256 => MessageDigest::sha3_256(),
+            Self::Sha3_384 => MessageDigest::sha3_384(),
+            Self::Sha3_512 => MessageDigest::sha3_512(),
+        })
+    }
+
+    const fn openssl_name(self) -> &'static str {
+        match self {
+            Self::Md5 => "MD5",
+            Self::Sha1 => "SHA1",
+            Self::Ripemd160 => "RIPEMD160",
+            Self::Sha224 => "SHA2-224",
+            Self::Sha256 => "SHA2-256",
+            Self::Sha384 => "SHA2-384",
+            Self::Sha512 => "SHA2-512",
+            Self::Sha3_224 => "SHA3-224",
+            Self::Sha3_256 => "SHA3-256",
+            Self::Sha3_384 => "SHA3-384",
+            Self::Sha3_512 => "SHA3-512",
+        }
+    }
+}
+
+/// A hash being computed.
+pub struct Hasher {
+    context: MdCtx,
+    digest: Digest,
+}
+
+impl std::fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hasher").field("digest", &self.digest).finish_non_exhaustive()
+    }
+}
+
+impl Hasher {
+    /// Begins a hash.
+    ///
+    /// # Panics
+    /// Where OpenSSL cannot hash at all: it lacks memory, or `digest` is one that
+    /// [`Digest::from_oid`] would not have given.
+    pub fn new(digest: Digest) -> Self {
+        let begin = || -> Result<MdCtx, ErrorStack> {
+            let mut context = MdCtx::new()?;
+            context.digest_init(digest.md().ok_or_else(ErrorStack::get)?)?;
+            Ok(context)
+        };
+        Self { context: begin().unwrap_or_else(|error| cannot_hash(&error)), digest }
+    }
+
+    /// Takes more bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        self.context.digest_update(bytes).unwrap_or_else(|error| cannot_hash(&error));
+    }
+
+    /// The hash value.
+    pub fn finish(mut self) -> Vec<u8> {
+        let mut out = vec![0; self.digest.size()];
+        self.context.digest_final(&mut out).unwrap_or_else(|error| cannot_hash(&error));
+        out
+    }
+}
+
+/// Hashing what is in memory cannot fail but for want of memory. Going on with any value at all
+/// would let something be compared with it.
+fn cannot_hash(error: &ErrorStack) -> ! {
+    panic!("OpenSSL cannot hash: {error}")
+}
+
+/// The hash of `chunks`, one after the other.
+///
+/// # Panics
+/// As [`Hasher::new`].
+pub fn hash<'a>(digest: Digest, chunks: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut hasher = Hasher::new(digest);
+    for chunk in chunks {
+        hasher.update(chunk);
+    }
+    hasher.finish()
+}
+
+/// SHA-256, what certificates and messages are named by.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    openssl::sha::sha256(bytes)
+}
+
+/// SHA-1, what subject key identifiers and localKeyIDs are made of.
+pub fn sha1(bytes: &[u8]) -> [u8; 20] {
+    openssl::sha::sha1(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::hex;
+
+    #[test]
+    fn chunks_make_no_difference() {
+        let bytes: Vec<u8> = (0..=255).cycle().take(10_000).collect();
+        for digest in Digest::ALL.into_iter().filter(|d| d.md().is_some()) {
+            let whole = hash(digest, [&bytes[..]]);
+            assert_eq!(whole.len(), digest.size());
+            assert_eq!(hash(digest, bytes.chunks(7)), whole);
+            assert_eq!(digest.md().unwrap().block_size(), digest.block_size());
+        }
+    }
+
+    /// FIPS 180-4's and RFC 1321's `abc`.
+    #[test]
+    fn known_values() {
+        assert_eq!(hex(&hash(Digest::Md5, [&b"abc"[..]])), "900150983cd24fb0d6963f7d28e17f72");
+        assert_eq!(hex(&hash(Digest::Sha1, [&b"abc"[..]])), "a9993e364706816aba3e25717850c26c9cd0d89d");
+        assert_eq!(hash(Digest::Sha256, [&b"abc"[..]]), sha256(b"abc"));
+    }
+}

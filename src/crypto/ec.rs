@@ -1,0 +1,204 @@
+//! Ephemeral-static key agreement: ECDH (RFC 5753) and X25519, X448 (RFC 8418), then a key wrap.
+
+use openssl::bn::BigNumContext;
+use openssl::derive::Deriver;
+use openssl::ec::{EcGroup, EcKey, EcPoint, PointConversionForm};
+use openssl::nid::Nid;
+use openssl::pkey::{HasPublic, Id, PKey, PKeyRef};
+use zeroize::Zeroizing;
+
+use super::digest::Digest;
+use super::keywrap::KeyWrap;
+use super::{CipherProblem, Failed, PublicKey, SecretKey, Unsupported, kdf};
+use crate::cms::der;
+use crate::cms::oid::{self, AlgorithmIdentifier, Oid};
+use crate::cms::parameters;
+
+/// How the key-encryption key is derived from the shared secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Derivation {
+    X963(Digest),
+    Hkdf(Digest),
+}
+
+/// What a `KeyAgreeRecipientInfo`'s keyEncryptionAlgorithm says: scheme, derivation, key wrap.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyAgreement {
+    derivation: Derivation,
+    wrap: KeyWrap,
+    /// The key wrap's AlgorithmIdentifier byte for byte: it is hashed.
+    wrap_algorithm: Vec<u8>,
+    /// Cofactor Diffie-Hellman was asked for: the same where the cofactor is 1.
+    cofactor: bool,
+}
+
+impl KeyAgreement {
+    /// Reads a keyEncryptionAlgorithm.
+    pub fn from_algorithm(algorithm: &AlgorithmIdentifier<'_>) -> Result<Self, CipherProblem> {
+        let (derivation, cofactor) = match algorithm.oid {
+            oid::ECDH_STD_SHA1_KDF => (Derivation::X963(Digest::Sha1), false),
+            oid::ECDH_STD_SHA224_KDF => (Derivation::X963(Digest::Sha224), false),
+            oid::ECDH_STD_SHA256_KDF => (Derivation::X963(Digest::Sha256), false),
+            oid::ECDH_STD_SHA384_KDF => (Derivation::X963(Digest::Sha384), false),
+            oid::ECDH_STD_SHA512_KDF => (Derivation::X963(Digest::Sha512), false),
+            oid::ECDH_COFACTOR_SHA1_KDF => (Derivation::X963(Digest::Sha1), true),
+            oid::ECDH_COFACTOR_SHA224_KDF => (Derivation::X963(Digest::Sha224), true),
+            oid::ECDH_COFACTOR_SHA256_KDF => (Derivation::X963(Digest::Sha256), true),
+            oid::ECDH_COFACTOR_SHA384_KDF => (Derivation::X963(Digest::Sha384), true),
+            oid::ECDH_COFACTOR_SHA512_KDF => (Derivation::X963(Digest::Sha512), true),
+            oid::ECDH_HKDF_SHA256 => (Derivation::Hkdf(Digest::Sha256), false),
+            oid::ECDH_HKDF_SHA384 => (Derivation::Hkdf(Digest::Sha384), false),
+            oid::ECDH_HKDF_SHA512 => (Derivation::Hkdf(Digest::Sha512), false),
+            other => return Err(Unsupported(other.label()).into()),
+        };
+        let wrap = match parameters::inner_algorithm(algorithm)?.oid {
+            oid::AES128_WRAP => KeyWrap::Aes128,
+            oid::AES192_WRAP => KeyWrap::Aes192,
+            oid::AES256_WRAP => KeyWrap::Aes256,
+            oid::DES_EDE3_WRAP => KeyWrap::DesEde3,
+            other => return Err(Unsupported(other.label()).into()),
+        };
+        let wrap_algorithm = algorithm.parameters.unwrap_or_default().to_vec();
+        Ok(Self { derivation, wrap, wrap_algorithm, cofactor })
+    }
+
+    /// The content-encryption key that `key` can derive, `None` where the key wrap does not prove
+    /// it. `originator` is the ephemeral key's BIT STRING content, on the curve of `key`: the
+    /// algorithm beside it may be absent, empty or NULL and adds nothing.
+    pub fn unwrap(
+        &self,
+        key: &SecretKey,
+        originator: &[u8],
+        ukm: Option<&[u8]>,
+        encrypted_key: &[u8],
+    ) -> Option<Zeroizing<Vec<u8>>> {
+        let secret = self.shared_secret(key, originator).ok()?;
+        let kek = self.kek(&secret, ukm).ok()?;
+        self.wrap.unwrap(&kek, encrypted_key).ok()
+    }
+
+    fn shared_secret(&self, key: &SecretKey, originator: &[u8]) -> Result<Zeroizing<Vec<u8>>, Failed> {
+        let peer = match key.id() {
+            Id::EC => {
+                let own = key.ec_key()?;
+                if self.cofactor && !has_cofactor_one(own.group()) {
+                    return Err(Failed);
+                }
+                let mut context = BigNumContext::new()?;
+                let point = EcPoint::from_bytes(own.group(), originator, &mut context)?;
+                let peer = EcKey::from_public_key(own.group(), &point)?;
+                // On the curve, not infinity, of the right order.
+                peer.check_key()?;
+                PKey::from_ec_key(peer)?
+            }
+            id @ (Id::X25519 | Id::X448) => PKey::public_key_from_raw_bytes(originator, id)?,
+            _ => return Err(Failed),
+        };
+        derive(key, &peer)
+    }
+
+    fn kek(&self, secret: &[u8], ukm: Option<&[u8]>) -> Result<Zeroizing<Vec<u8>>, Failed> {
+        let len = self.wrap.kek_len();
+        let info = kdf::ecc_cms_shared_info(&self.wrap_algorithm, ukm, len);
+        match self.derivation {
+            Derivation::X963(digest) => kdf::x963(digest, secret, &info, len),
+            Derivation::Hkdf(digest) => kdf::hkdf(digest, secret, &info, len),
+        }
+    }
+}
+
+fn has_cofactor_one(group: &openssl::ec::EcGroupRef) -> bool {
+    let check = || -> Result<bool, openssl::error::ErrorStack> {
+        let mut context = BigNumContext::new()?;
+        let mut cofactor = openssl::bn::BigNum::new()?;
+        group.cofactor(&mut cofactor, &mut context)?;
+        Ok(cofactor == openssl::bn::BigNum::from_u32(1)?)
+    };
+    check().unwrap_or(false)
+}
+
+fn derive(key: &SecretKey, peer: &PublicKey) -> Result<Zeroizing<Vec<u8>>, Failed> {
+    let mut deriver = Deriver::new(key)?;
+    deriver.set_peer(peer)?;
+    let mut secret = Zeroizing::new(vec![0; deriver.len()?]);
+    let len = deriver.derive(&mut secret)?;
+    secret.truncate(len);
+    Ok(secret)
+}
+
+/// [`KeyAgreement::from_algorithm`] and [`KeyAgreement::unwrap`] in one: the content-encryption key
+/// out of a `KeyAgreeRecipientInfo`, `None` where it does not come out.
+pub fn agree_and_unwrap(
+    key: &SecretKey,
+    originator: &[u8],
+    ukm: Option<&[u8]>,
+    algorithm: &AlgorithmIdentifier<'_>,
+    encrypted_key: &[u8],
+) -> Result<Option<Zeroizing<Vec<u8>>>, CipherProblem> {
+    let agreement = KeyAgreement::from_algorithm(algorithm)?;
+    Ok(agreement.unwrap(key, originator, ukm, encrypted_key))
+}
+
+/// What a new `KeyAgreeRecipientInfo` is made of; it has no ukm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wrapped {
+    /// DER of the originator's algorithm: `id-ecPublicKey` and its curve, or `id-X25519`.
+    pub originator_algorithm: Vec<u8>,
+    /// The ephemeral public key, the content of originatorKey's BIT STRING.
+    pub originator_key: Vec<u8>,
+    /// DER of keyEncryptionAlgorithm: ECDH with SHA-256 and AES-256 key wrap.
+    pub algorithm: Vec<u8>,
+    /// The content-encryption key, wrapped.
+    pub encrypted_key: Vec<u8>,
+}
+
+/// Whether [`wrap`] can wrap for this key: P-256, P-384, P-521 and X25519.
+pub fn can_wrap_for<T: HasPublic>(key: &PKeyRef<T>) -> bool {
+    key.id() == Id::X25519 || curve(key).is_ok()
+}
+
+fn curve<T: HasPublic>(key: &PKeyRef<T>) -> Result<(Nid, Oid<'static>), Failed> {
+    if key.id() != Id::EC {
+        return Err(Failed);
+    }
+    match key.ec_key()?.group().curve_name() {
+        Some(nid @ Nid::X9_62_PRIME256V1) => Ok((nid, oid::SECP256R1)),
+        Some(nid @ Nid::SECP384R1) => Ok((nid, oid::SECP384R1)),
+        Some(nid @ Nid::SECP521R1) => Ok((nid, oid::SECP521R1)),
+        _ => Err(Failed),
+    }
+}
+
+/// Wraps a content-encryption key (a multiple of 8 bytes, at least 16) for `recipient` with an
+/// ephemeral key of its own.
+pub fn wrap(recipient: &PublicKey, secret: &[u8]) -> Result<Wrapped, Failed> {
+    let (ephemeral, originator_algorithm, originator_key) = if recipient.id() == Id::X25519 {
+        let ephemeral = PKey::generate_x25519()?;
+        let bits = ephemeral.raw_public_key()?;
+        (ephemeral, der::algorithm(oid::X25519, None), bits)
+    } else {
+        let (nid, curve) = curve(recipient)?;
+        let group = EcGroup::from_curve_name(nid)?;
+        let ephemeral = EcKey::generate(&group)?;
+        let mut context = BigNumContext::new()?;
+        let form = PointConversionForm::UNCOMPRESSED;
+        let bits = ephemeral.public_key().to_bytes(&group, form, &mut context)?;
+        let algorithm = der::algorithm(oid::EC_PUBLIC_KEY, Some(&der::oid(curve)));
+        (PKey::from_ec_key(ephemeral)?, algorithm, bits)
+    };
+    let wrap_algorithm = der::algorithm(oid::AES256_WRAP, None);
+    let agreement = KeyAgreement {
+        derivation: Derivation::X963(Digest::Sha256),
+        wrap: KeyWrap::Aes256,
+        cofactor: false,
+        wrap_algorithm,
+    };
+    let shared = derive(&ephemeral, recipient)?;
+    let kek = agreement.kek(&shared, None)?;
+    Ok(Wrapped {
+        originator_algorithm,
+        originator_key,
+        algorithm: der::algorithm(oid::ECDH_STD_SHA256_KDF, Some(&agreement.wrap_algorithm)),
+        encrypted_key: agreement.wrap.wrap(&kek, secret)?,
+    })
+}

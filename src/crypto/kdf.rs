@@ -1,0 +1,137 @@
+//! Key derivation: ANSI X9.63 and HKDF for key agreement, the PKCS#12 one for key files.
+
+use openssl::md::MdRef;
+use openssl::md_ctx::MdCtx;
+use openssl::pkey::Id;
+use openssl::pkey_ctx::PkeyCtx;
+use zeroize::Zeroizing;
+
+use super::Failed;
+use super::digest::Digest;
+use crate::cms::ber::tag;
+use crate::cms::der;
+
+/// The ANSI X9.63 key derivation (SEC 1 §3.6.1): `len` bytes from a shared secret.
+pub fn x963(
+    digest: Digest,
+    secret: &[u8],
+    shared_info: &[u8],
+    len: usize,
+) -> Result<Zeroizing<Vec<u8>>, Failed> {
+    let md = digest.md().ok_or(Failed)?;
+    let mut out = Zeroizing::new(Vec::with_capacity(len + digest.size()));
+    let mut block = Zeroizing::new(vec![0; digest.size()]);
+    let mut counter = 1_u32;
+    while out.len() < len {
+        let mut context = MdCtx::new()?;
+        context.digest_init(md)?;
+        context.digest_update(secret)?;
+        context.digest_update(&counter.to_be_bytes())?;
+        context.digest_update(shared_info)?;
+        context.digest_final(&mut block)?;
+        out.extend_from_slice(&block);
+        counter = counter.checked_add(1).ok_or(Failed)?;
+    }
+    out.truncate(len);
+    Ok(out)
+}
+
+/// HKDF without a salt (RFC 5869), as RFC 8418 §2.2 uses it.
+pub fn hkdf(
+    digest: Digest,
+    secret: &[u8],
+    info: &[u8],
+    len: usize,
+) -> Result<Zeroizing<Vec<u8>>, Failed> {
+    let mut context = PkeyCtx::new_id(Id::HKDF)?;
+    context.derive_init()?;
+    context.set_hkdf_md(digest.md().ok_or(Failed)?)?;
+    context.set_hkdf_key(secret)?;
+    context.add_hkdf_info(info)?;
+    let mut out = Zeroizing::new(vec![0; len]);
+    context.derive(Some(&mut out))?;
+    Ok(out)
+}
+
+/// The DER of `ECC-CMS-SharedInfo` (RFC 5753 §7.2). `wrap_algorithm` is the key wrap's
+/// `AlgorithmIdentifier` byte for byte as the message has it: some senders write NULL parameters,
+/// some none, and both sides must hash the same.
+pub fn ecc_cms_shared_info(wrap_algorithm: &[u8], ukm: Option<&[u8]>, kek_len: usize) -> Vec<u8> {
+    let bits = u32::try_from(kek_len * 8).unwrap_or(u32::MAX).to_be_bytes();
+    let ukm = ukm.map(|ukm| der::element(tag::constructed(0), &[&der::octet_string(ukm)]));
+    let bits = der::element(tag::constructed(2), &[&der::octet_string(&bits)]);
+    der::sequence(&[wrap_algorithm, ukm.as_deref().unwrap_or_default(), &bits])
+}
+
+/// What the PKCS#12 key derivation is to yield (RFC 7292 B.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pkcs12Purpose {
+    /// A cipher key, ID 1.
+    Key = 1,
+    /// An IV, ID 2.
+    Iv = 2,
+    /// A MAC key, ID 3.
+    Mac = 3,
+}
+
+/// The PKCS#12 key derivation (RFC 7292 B.2). `password` is a BMPString with its two final zero
+/// bytes, or empty for an absent one. The caller bounds `iterations`.
+pub fn pkcs12(
+    digest: Digest,
+    purpose: Pkcs12Purpose,
+    password: &[u8],
+    salt: &[u8],
+    iterations: u32,
+    len: usize,
+) -> Result<Zeroizing<Vec<u8>>, Failed> {
+    let md = digest.md().ok_or(Failed)?;
+    let block = digest.block_size();
+    let diversifier = vec![purpose as u8; block];
+    // S and P of step 2 and 3, filled up to whole blocks by repetition.
+    let mut input = Zeroizing::new(Vec::with_capacity(
+        salt.len().next_multiple_of(block) + password.len().next_multiple_of(block),
+    ));
+    for source in [salt, password] {
+        let filled = source.len().next_multiple_of(block);
+        input.extend(source.iter().copied().cycle().take(filled));
+    }
+    let mut out = Zeroizing::new(Vec::with_capacity(len + digest.size()));
+    let mut context = MdCtx::new()?;
+    let mut a = Zeroizing::new(vec![0; digest.size()]);
+    loop {
+        hash_into(&mut context, md, &[&diversifier, &input], &mut a)?;
+        for _ in 1..iterations {
+            let previous = Zeroizing::new(a.to_vec());
+            hash_into(&mut context, md, &[&previous], &mut a)?;
+        }
+        out.extend_from_slice(&a);
+        if out.len() >= len {
+            out.truncate(len);
+            return Ok(out);
+        }
+        // Step 6C: every block of I becomes (I_j + B + 1) mod 2^v.
+        for piece in input.chunks_exact_mut(block) {
+            let mut carry = 1_u16;
+            for (i, byte) in piece.iter_mut().enumerate().rev() {
+                let b = a.get(i % a.len().max(1)).copied().unwrap_or(0);
+                carry += u16::from(*byte) + u16::from(b);
+                *byte = carry.to_be_bytes()[1];
+                carry >>= 8;
+            }
+        }
+    }
+}
+
+fn hash_into(
+    context: &mut MdCtx,
+    md: &MdRef,
+    input: &[&[u8]],
+    out: &mut [u8],
+) -> Result<(), Failed> {
+    context.digest_init(md)?;
+    for bytes in input {
+        context.digest_update(bytes)?;
+    }
+    context.digest_final(out)?;
+    Ok(())
+}
