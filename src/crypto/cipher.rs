@@ -53,7 +53,7 @@ pub enum ContentCipher {
 pub struct ContentParameters {
     /// The IV of a CBC cipher, one block; the nonce of GCM, 8 to 64 bytes.
     pub iv: Vec<u8>,
-    /// GCM: bytes of the tag (ICVlen), 12 to 16. CBC: 0.
+    /// GCM: bytes of the tag (`ICVlen`), 12 to 16. CBC: 0.
     pub tag_len: usize,
 }
 
@@ -63,7 +63,9 @@ impl ContentParameters {
         if mac.len() == self.tag_len {
             Ok(())
         } else {
-            Err(CipherProblem::Malformed("the tag is not as long as declared"))
+            Err(CipherProblem::Malformed(
+                "the tag is not as long as declared",
+            ))
         }
     }
 }
@@ -90,12 +92,18 @@ impl ContentCipher {
         let parameters = if cipher.is_aead() {
             gcm_parameters(algorithm)?
         } else {
-            ContentParameters { iv: parameters::iv(algorithm)?.to_vec(), tag_len: 0 }
+            ContentParameters {
+                iv: parameters::iv(algorithm)?.to_vec(),
+                tag_len: 0,
+            }
         };
         cipher.checked(parameters)
     }
 
-    fn checked(self, parameters: ContentParameters) -> Result<(Self, ContentParameters), CipherProblem> {
+    fn checked(
+        self,
+        parameters: ContentParameters,
+    ) -> Result<(Self, ContentParameters), CipherProblem> {
         if !self.is_aead() && parameters.iv.len() != self.block_len() {
             return Err(CipherProblem::Malformed("the IV is not one block long"));
         }
@@ -156,7 +164,10 @@ impl ContentCipher {
     /// Whether content under this cipher must not be left under it: single DES and RC2 can be
     /// broken by search.
     pub const fn is_weak(self) -> bool {
-        matches!(self, Self::DesCbc | Self::Rc2Cbc40 | Self::Rc2Cbc64 | Self::Rc2Cbc128)
+        matches!(
+            self,
+            Self::DesCbc | Self::Rc2Cbc40 | Self::Rc2Cbc64 | Self::Rc2Cbc128
+        )
     }
 
     const fn needs_legacy_provider(self) -> bool {
@@ -206,19 +217,27 @@ fn rc2(
         128 => ContentCipher::Rc2Cbc128,
         _ => return Err(unsupported(&format!("rc2-{bits}-cbc"))),
     };
-    cipher.checked(ContentParameters { iv: iv.to_vec(), tag_len: 0 })
+    cipher.checked(ContentParameters {
+        iv: iv.to_vec(),
+        tag_len: 0,
+    })
 }
 
-/// RFC 5084 §3.2. An ICVlen under 12 is refused: a short tag can be guessed.
+/// RFC 5084 §3.2. An `ICVlen` under 12 is refused: a short tag can be guessed.
 fn gcm_parameters(algorithm: &AlgorithmIdentifier<'_>) -> Result<ContentParameters, CipherProblem> {
     let (nonce, tag_len) = parameters::gcm_parameters(algorithm)?;
     if !(12..=16).contains(&tag_len) {
         return Err(CipherProblem::Malformed("ICVlen is not 12 to 16"));
     }
     if !(8..=64).contains(&nonce.len()) {
-        return Err(CipherProblem::Malformed("the nonce is not 8 to 64 bytes long"));
+        return Err(CipherProblem::Malformed(
+            "the nonce is not 8 to 64 bytes long",
+        ));
     }
-    Ok(ContentParameters { iv: nonce.to_vec(), tag_len })
+    Ok(ContentParameters {
+        iv: nonce.to_vec(),
+        tag_len,
+    })
 }
 
 impl From<Malformed> for CipherProblem {
@@ -275,7 +294,11 @@ where
     let mut tail = Vec::with_capacity(2 * block);
     let mut at = 0;
     for chunk in ciphertext {
-        head.extend_from_slice(chunk.get(..chunk.len().min(HEAD - head.len())).unwrap_or_default());
+        head.extend_from_slice(
+            chunk
+                .get(..chunk.len().min(HEAD - head.len()))
+                .unwrap_or_default(),
+        );
         let from = (len - 2 * block).saturating_sub(at);
         tail.extend_from_slice(chunk.get(from.min(chunk.len())..).unwrap_or_default());
         at += chunk.len();

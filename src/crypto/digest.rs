@@ -182,7 +182,9 @@ pub struct Hasher {
 
 impl std::fmt::Debug for Hasher {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hasher").field("digest", &self.digest).finish_non_exhaustive()
+        f.debug_struct("Hasher")
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
     }
 }
 
@@ -198,18 +200,25 @@ impl Hasher {
             context.digest_init(digest.md().ok_or_else(ErrorStack::get)?)?;
             Ok(context)
         };
-        Self { context: begin().unwrap_or_else(|error| cannot_hash(&error)), digest }
+        Self {
+            context: begin().unwrap_or_else(|error| cannot_hash(&error)),
+            digest,
+        }
     }
 
     /// Takes more bytes.
     pub fn update(&mut self, bytes: &[u8]) {
-        self.context.digest_update(bytes).unwrap_or_else(|error| cannot_hash(&error));
+        self.context
+            .digest_update(bytes)
+            .unwrap_or_else(|error| cannot_hash(&error));
     }
 
     /// The hash value.
     pub fn finish(mut self) -> Vec<u8> {
         let mut out = vec![0; self.digest.size()];
-        self.context.digest_final(&mut out).unwrap_or_else(|error| cannot_hash(&error));
+        self.context
+            .digest_final(&mut out)
+            .unwrap_or_else(|error| cannot_hash(&error));
         out
     }
 }
@@ -261,8 +270,14 @@ mod tests {
     /// FIPS 180-4's and RFC 1321's `abc`.
     #[test]
     fn known_values() {
-        assert_eq!(hex(&hash(Digest::Md5, [&b"abc"[..]])), "900150983cd24fb0d6963f7d28e17f72");
-        assert_eq!(hex(&hash(Digest::Sha1, [&b"abc"[..]])), "a9993e364706816aba3e25717850c26c9cd0d89d");
+        assert_eq!(
+            hex(&hash(Digest::Md5, [&b"abc"[..]])),
+            "900150983cd24fb0d6963f7d28e17f72"
+        );
+        assert_eq!(
+            hex(&hash(Digest::Sha1, [&b"abc"[..]])),
+            "a9993e364706816aba3e25717850c26c9cd0d89d"
+        );
         assert_eq!(hash(Digest::Sha256, [&b"abc"[..]]), sha256(b"abc"));
     }
 }

@@ -26,7 +26,7 @@ enum Derivation {
 pub struct KeyAgreement {
     derivation: Derivation,
     wrap: KeyWrap,
-    /// The key wrap's AlgorithmIdentifier byte for byte: it is hashed.
+    /// The key wrap's `AlgorithmIdentifier` byte for byte: it is hashed.
     wrap_algorithm: Vec<u8>,
     /// Cofactor Diffie-Hellman was asked for: the same where the cofactor is 1.
     cofactor: bool,
@@ -59,7 +59,12 @@ impl KeyAgreement {
             other => return Err(Unsupported(other.label()).into()),
         };
         let wrap_algorithm = algorithm.parameters.unwrap_or_default().to_vec();
-        Ok(Self { derivation, wrap, wrap_algorithm, cofactor })
+        Ok(Self {
+            derivation,
+            wrap,
+            wrap_algorithm,
+            cofactor,
+        })
     }
 
     /// The content-encryption key that `key` can derive, `None` where the key wrap does not prove
@@ -77,7 +82,11 @@ impl KeyAgreement {
         self.wrap.unwrap(&kek, encrypted_key).ok()
     }
 
-    fn shared_secret(&self, key: &SecretKey, originator: &[u8]) -> Result<Zeroizing<Vec<u8>>, Failed> {
+    fn shared_secret(
+        &self,
+        key: &SecretKey,
+        originator: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Failed> {
         let peer = match key.id() {
             Id::EC => {
                 let own = key.ec_key()?;
@@ -182,7 +191,9 @@ pub fn wrap(recipient: &PublicKey, secret: &[u8]) -> Result<Wrapped, Failed> {
         let ephemeral = EcKey::generate(&group)?;
         let mut context = BigNumContext::new()?;
         let form = PointConversionForm::UNCOMPRESSED;
-        let bits = ephemeral.public_key().to_bytes(&group, form, &mut context)?;
+        let bits = ephemeral
+            .public_key()
+            .to_bytes(&group, form, &mut context)?;
         let algorithm = der::algorithm(oid::EC_PUBLIC_KEY, Some(&der::oid(curve)));
         (PKey::from_ec_key(ephemeral)?, algorithm, bits)
     };

@@ -74,7 +74,7 @@ pub enum Pkcs12Purpose {
     Mac = 3,
 }
 
-/// The PKCS#12 key derivation (RFC 7292 B.2). `password` is a BMPString with its two final zero
+/// The PKCS#12 key derivation (RFC 7292 B.2). `password` is a `BMPString` with its two final zero
 /// bytes, or empty for an absent one. The caller bounds `iterations`.
 pub fn pkcs12(
     digest: Digest,
@@ -98,10 +98,11 @@ pub fn pkcs12(
     let mut out = Zeroizing::new(Vec::with_capacity(len + digest.size()));
     let mut context = MdCtx::new()?;
     let mut a = Zeroizing::new(vec![0; digest.size()]);
+    let mut previous = a.clone();
     loop {
         hash_into(&mut context, md, &[&diversifier, &input], &mut a)?;
         for _ in 1..iterations {
-            let previous = Zeroizing::new(a.to_vec());
+            previous.copy_from_slice(&a);
             hash_into(&mut context, md, &[&previous], &mut a)?;
         }
         out.extend_from_slice(&a);

@@ -133,7 +133,11 @@ fn unwrap_des_ede3(kek: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fai
     let checked = des_ede3(false, kek, iv, rest)?;
     let (key, check) = checked.split_at_checked(24).ok_or(Failed)?;
     let holds = check.len() == 8 && openssl::memcmp::eq(check, &check_value(key));
-    if holds { Ok(Zeroizing::new(key.to_vec())) } else { Err(Failed) }
+    if holds {
+        Ok(Zeroizing::new(key.to_vec()))
+    } else {
+        Err(Failed)
+    }
 }
 
 #[cfg(test)]
@@ -141,7 +145,10 @@ mod tests {
     use super::*;
 
     fn bytes(hex: &str) -> Vec<u8> {
-        (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap()).collect()
+        (0..hex.len())
+            .step_by(2)
+            .map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap())
+            .collect()
     }
 
     /// RFC 3394 §4.1, §4.3 and §4.6.
@@ -176,7 +183,12 @@ mod tests {
 
     #[test]
     fn altered_or_cut_wrappings_fail() {
-        for wrap in [KeyWrap::Aes128, KeyWrap::Aes192, KeyWrap::Aes256, KeyWrap::DesEde3] {
+        for wrap in [
+            KeyWrap::Aes128,
+            KeyWrap::Aes192,
+            KeyWrap::Aes256,
+            KeyWrap::DesEde3,
+        ] {
             let kek = vec![7; wrap.kek_len()];
             let key = vec![9; 24];
             let wrapped = wrap.wrap(&kek, &key).unwrap();
@@ -198,6 +210,9 @@ mod tests {
         let wrapped =
             "690107618ef092b3b48ca1796b234ae9fa33ebb4159604037db5d6a84eb3aac2768c632775a467d4";
         let key = "2923bf85e06dd6ae529149f1f1bae9eab3a7da3d860d3e98";
-        assert_eq!(*KeyWrap::DesEde3.unwrap(&kek, &bytes(wrapped)).unwrap(), bytes(key));
+        assert_eq!(
+            *KeyWrap::DesEde3.unwrap(&kek, &bytes(wrapped)).unwrap(),
+            bytes(key)
+        );
     }
 }

@@ -25,7 +25,10 @@ pub fn is_reasonable<T: HasPublic>(key: &PKeyRef<T>) -> bool {
     if !matches!(key.id(), Id::RSA | Id::RSA_PSS) {
         return true;
     }
-    key.bits() <= MAX_BITS && key.rsa().is_ok_and(|rsa| rsa.e().num_bits() <= MAX_EXPONENT_BITS)
+    key.bits() <= MAX_BITS
+        && key
+            .rsa()
+            .is_ok_and(|rsa| rsa.e().num_bits() <= MAX_EXPONENT_BITS)
 }
 
 fn is_usable<T: HasPublic>(key: &PKeyRef<T>) -> bool {
@@ -48,7 +51,9 @@ pub fn unwrap_pkcs1_for(
     encrypted: &[u8],
     cipher: ContentCipher,
 ) -> Result<Zeroizing<Vec<u8>>, Failed> {
-    unwrap_pkcs1_or_random(key, encrypted, cipher.key_len(), |len| cipher.takes_key_len(len))
+    unwrap_pkcs1_or_random(key, encrypted, cipher.key_len(), |len| {
+        cipher.takes_key_len(len)
+    })
 }
 
 fn unwrap_pkcs1_or_random(
@@ -59,7 +64,9 @@ fn unwrap_pkcs1_or_random(
 ) -> Result<Zeroizing<Vec<u8>>, Failed> {
     // Drawn always, so that both ways cost the same.
     let substitute = random::secret(random_len)?;
-    match decrypt(key, encrypted, |context| context.set_rsa_padding(Padding::PKCS1)) {
+    match decrypt(key, encrypted, |context| {
+        context.set_rsa_padding(Padding::PKCS1)
+    }) {
         Ok(found) if fits(found.len()) => Ok(found),
         _ => Ok(substitute),
     }
@@ -79,14 +86,21 @@ pub struct OaepParameters {
 impl Default for OaepParameters {
     /// What absent parameters mean: SHA-1 throughout.
     fn default() -> Self {
-        Self { digest: Digest::Sha1, mgf1: Digest::Sha1, label: Vec::new() }
+        Self {
+            digest: Digest::Sha1,
+            mgf1: Digest::Sha1,
+            label: Vec::new(),
+        }
     }
 }
 
 impl OaepParameters {
     /// SHA-256 throughout, what is written for new recipients.
-    pub const SHA256: Self =
-        Self { digest: Digest::Sha256, mgf1: Digest::Sha256, label: Vec::new() };
+    pub const SHA256: Self = Self {
+        digest: Digest::Sha256,
+        mgf1: Digest::Sha256,
+        label: Vec::new(),
+    };
 
     /// Reads an `id-RSAES-OAEP` algorithm identifier. Absent and NULL parameters, which RFC 4055
     /// forbids, are taken as the defaults that they were meant as.
@@ -119,7 +133,9 @@ pub fn unwrap_oaep(
 
 /// Encrypts a content-encryption key under PKCS#1 v1.5.
 pub fn wrap_pkcs1(key: &PublicKey, secret: &[u8]) -> Result<Vec<u8>, Failed> {
-    encrypt(key, secret, |context| context.set_rsa_padding(Padding::PKCS1))
+    encrypt(key, secret, |context| {
+        context.set_rsa_padding(Padding::PKCS1)
+    })
 }
 
 /// Encrypts a content-encryption key under OAEP.

@@ -1,4 +1,4 @@
-//! Does a signature hold: RSA (PKCS#1 v1.5 and PSS), ECDSA, DSA, EdDSA.
+//! Does a signature hold: RSA (PKCS#1 v1.5 and PSS), ECDSA, DSA, `EdDSA`.
 //!
 //! What an algorithm is worth is graded elsewhere; here MD5 and SHA-1 count like any other.
 
@@ -59,7 +59,10 @@ pub fn verify(
         Scheme::EdDsa(_) => false,
     };
     if !fits {
-        return Err(Unsupported(format!("{} with a key of another kind", algorithm.oid.label())));
+        return Err(Unsupported(format!(
+            "{} with a key of another kind",
+            algorithm.oid.label()
+        )));
     }
     if !is_reasonable(key) {
         return Err(Unsupported("RSA key too large".to_owned()));
@@ -137,7 +140,7 @@ fn verify_eddsa(
     Ok(verify().unwrap_or(false))
 }
 
-/// Whether verifying needs the bytes themselves: EdDSA does not take a hash.
+/// Whether verifying needs the bytes themselves: `EdDSA` does not take a hash.
 pub fn needs_bytes(algorithm: &AlgorithmIdentifier<'_>) -> bool {
     matches!(algorithm.oid, oid::ED25519 | oid::ED448)
 }
@@ -207,9 +210,14 @@ fn pss(algorithm: &AlgorithmIdentifier<'_>, digest: Digest) -> Result<Scheme, Un
     if known_digest(parameters.digest)? != digest {
         return Err(disagree(algorithm.oid, digest));
     }
-    let salt_len = i32::try_from(parameters.salt_len).ok().filter(|len| *len <= 1024);
+    let salt_len = i32::try_from(parameters.salt_len)
+        .ok()
+        .filter(|len| *len <= 1024);
     let salt_len = salt_len.ok_or_else(|| Unsupported("rsa-pss with a huge salt".to_owned()))?;
-    Ok(Scheme::RsaPss { mgf1: known_digest(parameters.mgf1_digest)?, salt_len })
+    Ok(Scheme::RsaPss {
+        mgf1: known_digest(parameters.mgf1_digest)?,
+        salt_len,
+    })
 }
 
 fn disagree(oid: Oid<'_>, digest: Digest) -> Unsupported {

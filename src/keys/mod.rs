@@ -1,1 +1,20 @@
-//! (being built)
+//! Private keys of the people whose mail this is: key files as they come, and which recipient each
+//! key answers for.
+//!
+//! | module | answers |
+//! |---|---|
+//! | [`passphrase`] | which passphrases to try on a file |
+//! | [`keyring`] | which key, or which locked file, a recipient identifier names |
+//! | `load` | which files there are, and what each is, by content |
+//! | `pem` `pkcs12` | what is in one |
+//! | `pbe` | password-based encryption, bounded |
+
+pub mod keyring;
+mod load;
+pub mod passphrase;
+mod pbe;
+mod pem;
+mod pkcs12;
+
+pub use keyring::{KeyFile, KeyFileStatus, KeyRing, PrivateKey};
+pub use passphrase::Passphrases;
