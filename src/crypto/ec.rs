@@ -2,7 +2,7 @@
 
 use openssl::bn::BigNumContext;
 use openssl::derive::Deriver;
-use openssl::ec::{EcGroup, EcKey, EcPoint, PointConversionForm};
+use openssl::ec::{EcGroup, EcKey, EcPoint};
 use openssl::nid::Nid;
 use openssl::pkey::{HasPublic, Id, PKey, PKeyRef};
 use zeroize::Zeroizing;
@@ -10,9 +10,8 @@ use zeroize::Zeroizing;
 use super::digest::Digest;
 use super::keywrap::KeyWrap;
 use super::{CipherProblem, Failed, PublicKey, SecretKey, Unsupported, kdf};
-use crate::cms::der;
-use crate::cms::oid::{self, AlgorithmIdentifier, Oid};
-use crate::cms::parameters;
+use crate::cms::oid::{self, AlgorithmIdentifier};
+use crate::cms::{build, der, parameters};
 
 /// How the key-encryption key is derived from the shared secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -151,10 +150,8 @@ pub fn agree_and_unwrap(
 /// What a new `KeyAgreeRecipientInfo` is made of; it has no ukm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wrapped {
-    /// DER of the originator's algorithm: `id-ecPublicKey` and its curve, or `id-X25519`.
-    pub originator_algorithm: Vec<u8>,
-    /// The ephemeral public key, the content of originatorKey's BIT STRING.
-    pub originator_key: Vec<u8>,
+    /// The ephemeral public key as a `SubjectPublicKeyInfo`.
+    pub originator_spki: Vec<u8>,
     /// DER of keyEncryptionAlgorithm: ECDH with SHA-256 and AES-256 key wrap.
     pub algorithm: Vec<u8>,
     /// The content-encryption key, wrapped.
@@ -166,14 +163,13 @@ pub fn can_wrap_for<T: HasPublic>(key: &PKeyRef<T>) -> bool {
     key.id() == Id::X25519 || curve(key).is_ok()
 }
 
-fn curve<T: HasPublic>(key: &PKeyRef<T>) -> Result<(Nid, Oid<'static>), Failed> {
+/// The curve, where it is one that everybody knows.
+fn curve<T: HasPublic>(key: &PKeyRef<T>) -> Result<Nid, Failed> {
     if key.id() != Id::EC {
         return Err(Failed);
     }
     match key.ec_key()?.group().curve_name() {
-        Some(nid @ Nid::X9_62_PRIME256V1) => Ok((nid, oid::SECP256R1)),
-        Some(nid @ Nid::SECP384R1) => Ok((nid, oid::SECP384R1)),
-        Some(nid @ Nid::SECP521R1) => Ok((nid, oid::SECP521R1)),
+        Some(nid @ (Nid::X9_62_PRIME256V1 | Nid::SECP384R1 | Nid::SECP521R1)) => Ok(nid),
         _ => Err(Failed),
     }
 }
@@ -181,21 +177,11 @@ fn curve<T: HasPublic>(key: &PKeyRef<T>) -> Result<(Nid, Oid<'static>), Failed> 
 /// Wraps a content-encryption key (a multiple of 8 bytes, at least 16) for `recipient` with an
 /// ephemeral key of its own.
 pub fn wrap(recipient: &PublicKey, secret: &[u8]) -> Result<Wrapped, Failed> {
-    let (ephemeral, originator_algorithm, originator_key) = if recipient.id() == Id::X25519 {
-        let ephemeral = PKey::generate_x25519()?;
-        let bits = ephemeral.raw_public_key()?;
-        (ephemeral, der::algorithm(oid::X25519, None), bits)
+    let ephemeral = if recipient.id() == Id::X25519 {
+        PKey::generate_x25519()?
     } else {
-        let (nid, curve) = curve(recipient)?;
-        let group = EcGroup::from_curve_name(nid)?;
-        let ephemeral = EcKey::generate(&group)?;
-        let mut context = BigNumContext::new()?;
-        let form = PointConversionForm::UNCOMPRESSED;
-        let bits = ephemeral
-            .public_key()
-            .to_bytes(&group, form, &mut context)?;
-        let algorithm = der::algorithm(oid::EC_PUBLIC_KEY, Some(&der::oid(curve)));
-        (PKey::from_ec_key(ephemeral)?, algorithm, bits)
+        let group = EcGroup::from_curve_name(curve(recipient)?)?;
+        PKey::from_ec_key(EcKey::generate(&group)?)?
     };
     let wrap_algorithm = der::algorithm(oid::AES256_WRAP, None);
     let agreement = KeyAgreement {
@@ -207,9 +193,8 @@ pub fn wrap(recipient: &PublicKey, secret: &[u8]) -> Result<Wrapped, Failed> {
     let shared = derive(&ephemeral, recipient)?;
     let kek = agreement.kek(&shared, None)?;
     Ok(Wrapped {
-        originator_algorithm,
-        originator_key,
-        algorithm: der::algorithm(oid::ECDH_STD_SHA256_KDF, Some(&agreement.wrap_algorithm)),
+        originator_spki: ephemeral.public_key_to_der()?,
+        algorithm: build::algorithm_ecdh_sha256_aes256_wrap(),
         encrypted_key: agreement.wrap.wrap(&kek, secret)?,
     })
 }

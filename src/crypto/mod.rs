@@ -17,6 +17,8 @@ pub mod digest;
 pub mod ec;
 pub mod kdf;
 pub mod keywrap;
+#[cfg(test)]
+mod peer_tests;
 pub mod provider;
 pub mod random;
 pub mod rsa;

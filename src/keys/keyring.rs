@@ -351,15 +351,21 @@ impl Builder {
     }
 
     /// The certificates whose keys lie in locked files: those in or beside them, and those that a
-    /// localKeyID names. CAs' come with chains and are nobody's.
+    /// localKeyID names. A CA's comes with the chain and is nobody's, unless it stands alone: many a
+    /// self-made certificate says that it is a CA.
     fn locked_certificates(&self) -> HashSet<[u8; 32]> {
         let locked = self
             .files
             .iter()
             .filter(|file| file.status == KeyFileStatus::Locked);
-        let of_files = locked
-            .flat_map(|file| &file.certificates)
-            .filter(|c| !c.is_ca);
+        let of_files = locked.flat_map(|file| {
+            let only_cas = file
+                .certificates
+                .iter()
+                .all(|certificate| certificate.is_ca);
+            let own = move |certificate: &&Arc<Certificate>| only_cas || !certificate.is_ca;
+            file.certificates.iter().filter(own)
+        });
         let named = |c: &&Arc<Certificate>| {
             !self.locked_local_key_ids.is_empty()
                 && self.locked_local_key_ids.contains(&sha1(&c.der)[..])

@@ -8,7 +8,7 @@ use walkdir::WalkDir;
 use zeroize::Zeroizing;
 
 use super::keyring::KeyFileStatus;
-use super::passphrase::Passphrases;
+use super::passphrase::{Passphrase, Passphrases};
 use super::pbe::{Password, Problem, Rounds};
 use super::pem::{self, Item};
 use super::pkcs12::{self, Contents, Pfx};
@@ -93,15 +93,14 @@ pub(super) fn load(path: PathBuf, passphrases: &mut Passphrases) -> Loaded {
                 None => never = Some("holds a key of an unknown kind"),
             },
             Item::EncryptedKey(der) => {
-                let mut rounds = Rounds::default();
-                match tries.find(|passphrase| encrypted(&der, passphrase, &mut rounds)) {
+                match tries.find(|passphrase, rounds| encrypted(&der, passphrase, rounds)) {
                     Ok(Some(key)) => out.keys.push(key),
                     Ok(None) => locked = true,
                     Err(why) => never = Some(why),
                 }
             }
             Item::EncryptedPem(block) => {
-                match tries.find(|passphrase| Ok(pem::encrypted_key(block, passphrase))) {
+                match tries.find(|passphrase, _| Ok(pem::encrypted_key(block, passphrase))) {
                     Ok(Some(key)) => out.keys.push(key),
                     _ => locked = true,
                 }
@@ -148,19 +147,22 @@ fn read(path: &Path) -> std::result::Result<Zeroizing<Vec<u8>>, &'static str> {
 struct Tries<'a> {
     path: &'a Path,
     passphrases: &'a mut Passphrases,
-    known: Vec<super::passphrase::Passphrase>,
+    known: Vec<Passphrase>,
     asked: u32,
+    /// One budget for all tries on all objects of the file.
+    rounds: Rounds,
 }
 
 impl<'a> Tries<'a> {
     fn new(path: &'a Path, passphrases: &'a mut Passphrases) -> Self {
         let mut known = passphrases.known_for(path);
-        known.push(super::passphrase::Passphrase::new(b""));
+        known.push(Passphrase::new(b""));
         Self {
             path,
             passphrases,
             known,
             asked: 0,
+            rounds: Rounds::default(),
         }
     }
 
@@ -168,15 +170,17 @@ impl<'a> Tries<'a> {
     /// file's other objects too. An error ends the search: no passphrase would help.
     fn find<T>(
         &mut self,
-        mut open: impl FnMut(&[u8]) -> std::result::Result<Option<T>, &'static str>,
+        mut open: impl FnMut(&[u8], &mut Rounds) -> std::result::Result<Option<T>, &'static str>,
     ) -> std::result::Result<Option<T>, &'static str> {
         for passphrase in &self.known {
-            if let Some(found) = open(passphrase.bytes())? {
+            if let Some(found) = open(passphrase.bytes(), &mut self.rounds)? {
                 return Ok(Some(found));
             }
         }
         while let Some(passphrase) = self.passphrases.ask(self.path, &mut self.asked) {
-            let found = open(passphrase.bytes())?;
+            // A person at the terminal is no flood.
+            self.rounds = Rounds::default();
+            let found = open(passphrase.bytes(), &mut self.rounds)?;
             self.known.push(passphrase);
             if found.is_some() {
                 return Ok(found);
@@ -206,12 +210,12 @@ fn pkcs12(bytes: &[u8], tries: &mut Tries<'_>) -> std::result::Result<Contents, 
         Problem::Never(why) => why,
         Problem::Failed => "malformed",
     };
-    let mut pfx = Pfx::parse(bytes).map_err(why)?;
+    let pfx = Pfx::parse(bytes).map_err(why)?;
     let clear = pfx.in_the_clear().map_err(why)?;
     if !clear.locked {
         return Ok(clear);
     }
-    let opened = tries.find(|passphrase| pfx.open(passphrase).map_err(why))?;
+    let opened = tries.find(|passphrase, rounds| pfx.open(passphrase, rounds).map_err(why))?;
     Ok(opened.unwrap_or(clear))
 }
 

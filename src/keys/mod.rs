@@ -13,6 +13,8 @@ pub mod keyring;
 mod load;
 pub mod passphrase;
 mod pbe;
+#[cfg(test)]
+mod peer_tests;
 mod pem;
 mod pkcs12;
 

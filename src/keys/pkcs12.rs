@@ -37,7 +37,6 @@ pub(super) struct Contents {
 pub(super) struct Pfx<'a> {
     safe: Octets<'a>,
     mac: Option<Mac<'a>>,
-    rounds: Rounds,
 }
 
 struct Mac<'a> {
@@ -47,7 +46,7 @@ struct Mac<'a> {
     iterations: u64,
 }
 
-/// Whether `bytes` start like a PFX: a SEQUENCE of version 3 and a ContentInfo.
+/// Whether `bytes` start like a PFX: a SEQUENCE of version 3 and a `ContentInfo`.
 pub(super) fn is_pfx(bytes: &[u8]) -> bool {
     let starts = || -> Result<bool, Malformed> {
         let (outer, _) = Tlv::read(bytes)?;
@@ -81,31 +80,31 @@ impl<'a> Pfx<'a> {
             .optional(tag::SEQUENCE)?
             .map(|tlv| Mac::read(&tlv))
             .transpose()?;
-        Ok(Self {
-            safe,
-            mac,
-            rounds: Rounds::default(),
-        })
+        Ok(Self { safe, mac })
     }
 
     /// What it tells without a passphrase.
-    pub(super) fn in_the_clear(&mut self) -> Result<Contents, Problem> {
+    pub(super) fn in_the_clear(&self) -> Result<Contents, Problem> {
         let safe = self.safe.cow();
-        walk(&safe, None, &mut self.rounds)
+        walk(&safe, None, &mut Rounds::default())
     }
 
     /// Tries one passphrase in all its readings; `None` where it is not the one.
-    pub(super) fn open(&mut self, passphrase: &[u8]) -> Result<Option<Contents>, Problem> {
+    pub(super) fn open(
+        &self,
+        passphrase: &[u8],
+        rounds: &mut Rounds,
+    ) -> Result<Option<Contents>, Problem> {
         let safe = self.safe.cow();
         for password in Password::readings(passphrase) {
             if let Some(mac) = &self.mac {
-                match mac.holds(&self.safe, &password, &mut self.rounds) {
+                match mac.holds(&self.safe, &password, rounds) {
                     Ok(true) => {}
                     Ok(false) | Err(Problem::Failed) => continue,
                     Err(never) => return Err(never),
                 }
             }
-            let contents = walk(&safe, Some(&password), &mut self.rounds)?;
+            let contents = walk(&safe, Some(&password), rounds)?;
             // A MAC that holds proves the passphrase; else opened content has to.
             if self.mac.is_some() || !contents.locked {
                 return Ok(Some(contents));
@@ -116,7 +115,7 @@ impl<'a> Pfx<'a> {
 }
 
 impl<'a> Mac<'a> {
-    /// `MacData` (RFC 7292 §4): a DigestInfo, a salt and the number of rounds, 1 where absent.
+    /// `MacData` (RFC 7292 §4): a `DigestInfo`, a salt and the number of rounds, 1 where absent.
     fn read(tlv: &Tlv<'a>) -> Result<Self, Malformed> {
         let mut reader = tlv.reader();
         let mut info = reader
@@ -187,7 +186,7 @@ impl<'a> Mac<'a> {
     }
 }
 
-/// A ContentInfo's type and what `[0]` holds.
+/// A `ContentInfo`'s type and what `[0]` holds.
 fn content_info<'a>(tlv: &Tlv<'a>) -> Result<(Oid<'a>, Option<&'a [u8]>), Malformed> {
     let mut reader = tlv.reader();
     let kind = Oid::from_tlv(&reader.require(tag::OID, "content without a type")?)?;
@@ -195,7 +194,7 @@ fn content_info<'a>(tlv: &Tlv<'a>) -> Result<(Oid<'a>, Option<&'a [u8]>), Malfor
     Ok((kind, content.map(|tlv| tlv.body)))
 }
 
-/// Walks an AuthenticatedSafe; without a password what is in the clear.
+/// Walks an `AuthenticatedSafe`; without a password what is in the clear.
 fn walk(
     safe: &[u8],
     password: Option<&Password>,
@@ -243,7 +242,7 @@ impl Contents {
     }
 }
 
-/// Decrypts an EncryptedData (RFC 5652 §8) with a password.
+/// Decrypts an `EncryptedData` (RFC 5652 §8) with a password.
 fn open_safe(
     content: &[u8],
     password: Option<&Password>,
@@ -262,7 +261,7 @@ fn open_safe(
     pbe::decrypt(&algorithm, password, &ciphertext.cow(), rounds)
 }
 
-/// Walks SafeContents, nested ones too.
+/// Walks `SafeContents`, nested ones too.
 fn bags(
     contents: &[u8],
     password: Option<&Password>,
@@ -311,7 +310,7 @@ fn safe_contents(bytes: &[u8]) -> Result<Reader<'_>, Malformed> {
     }
 }
 
-/// The key in an EncryptedPrivateKeyInfo (RFC 5958 §3).
+/// The key in an `EncryptedPrivateKeyInfo` (RFC 5958 §3).
 pub(super) fn shrouded(
     value: &[u8],
     password: Option<&Password>,
@@ -326,7 +325,7 @@ pub(super) fn shrouded(
     Ok(PKey::private_key_from_pkcs8(&der)?)
 }
 
-/// The DER in a CertBag, where it is an X.509 one.
+/// The DER in a `CertBag`, where it is an X.509 one.
 fn certificate(value: &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
     let mut reader = Tlv::only(value)?.reader();
     let kind = Oid::from_tlv(&reader.require(tag::OID, "certificate bag without a type")?)?;
