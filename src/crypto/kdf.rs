@@ -136,3 +136,63 @@ fn hash_into(
     context.digest_final(out)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::hex;
+
+    /// The values that PKCS#12 implementations have tested themselves with from the start.
+    #[test]
+    fn pkcs12_derivation_gives_known_keys() {
+        let smeg = b"\0s\0m\0e\0g\0\0";
+        let queeg = b"\0q\0u\0e\0e\0g\0\0";
+        for (purpose, password, salt, iterations, len, expected) in [
+            (
+                Pkcs12Purpose::Key,
+                smeg,
+                [0x0a, 0x58, 0xcf, 0x64, 0x53, 0x0d, 0x82, 0x3f],
+                1,
+                24,
+                "8aaae6297b6cb04642ab5b077851284eb7128f1a2a7fbca3",
+            ),
+            (
+                Pkcs12Purpose::Iv,
+                smeg,
+                [0x0a, 0x58, 0xcf, 0x64, 0x53, 0x0d, 0x82, 0x3f],
+                1,
+                8,
+                "79993dfe048d3b76",
+            ),
+        ] {
+            let found = pkcs12(Digest::Sha1, purpose, password, &salt, iterations, len).unwrap();
+            assert_eq!(hex(&found), expected);
+        }
+        let salt = [0x05, 0xde, 0xc9, 0x59, 0xac, 0xff, 0x72, 0xf7];
+        let found = pkcs12(Digest::Sha1, Pkcs12Purpose::Key, queeg, &salt, 1000, 24).unwrap();
+        assert_eq!(
+            hex(&found),
+            "ed2034e36328830ff09df1e1a07dd357185dac0d4f9eb3d4"
+        );
+    }
+
+    /// RFC 5753 §7.2's structure, byte for byte.
+    #[test]
+    fn shared_info_keeps_the_wrap_algorithm_as_it_came() {
+        let with_null = [0x30, 4, 6, 0, 5, 0];
+        let found = ecc_cms_shared_info(&with_null, None, 32);
+        assert_eq!(
+            found,
+            [&[0x30, 14][..], &with_null, &[0xa2, 6, 4, 4, 0, 0, 1, 0]].concat()
+        );
+        let found = ecc_cms_shared_info(&with_null[..4], Some(b"u"), 16);
+        let ukm = [0xa0, 3, 4, 1, b'u'];
+        let expected = [
+            &[0x30, 17][..],
+            &with_null[..4],
+            &ukm,
+            &[0xa2, 6, 4, 4, 0, 0, 0, 128],
+        ];
+        assert_eq!(found, expected.concat());
+    }
+}

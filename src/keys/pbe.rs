@@ -12,10 +12,10 @@ use crate::crypto::cipher::{self, ContentCipher, ContentParameters};
 use crate::crypto::digest::Digest;
 use crate::crypto::kdf::{self, Pkcs12Purpose};
 
-/// Compression-function calls that one file may cost, all tries together: a second or two. What
+/// Compression-function calls that one file may cost, all tries together: about a second. What
 /// Firefox writes, among the dearest there is, takes 3.6 million with the right passphrase and 0.6
 /// with a wrong one.
-const ROUNDS: u64 = 10_000_000;
+const ROUNDS: u64 = 6_000_000;
 
 /// Memory that scrypt may take.
 const SCRYPT_BYTES: u64 = 128 << 20;
