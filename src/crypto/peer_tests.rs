@@ -271,6 +271,8 @@ fn x25519_agrees_with_itself_in_both_derivations() {
     let algorithm = cms::AlgorithmIdentifier::parse(&w.algorithm).unwrap();
     let found = ec::agree_and_unwrap(&key, bits, None, &algorithm, &w.encrypted_key).unwrap();
     assert_eq!(found.unwrap()[..], [7; 32]);
+    let with_ukm = ec::agree_and_unwrap(&key, bits, Some(b"u"), &algorithm, &w.encrypted_key);
+    assert_eq!(with_ukm, Ok(None), "the ukm is not hashed");
     assert_eq!(
         ec::agree_and_unwrap(&key, &[0; 32], None, &algorithm, &w.encrypted_key),
         Ok(None)
@@ -328,6 +330,9 @@ fn verify_first_signer(
             &signer.signature,
         );
         assert_ne!(verdict, Ok(true), "{other:?}");
+        // Where the algorithm names its digest, another one is no verdict at all.
+        let names_digest = signer.signature_algorithm.oid != oid::RSA_ENCRYPTION;
+        assert!(!names_digest || verdict.is_err());
     }
     bytes
 }
