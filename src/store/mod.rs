@@ -206,13 +206,18 @@ mod tests {
             word(Status::Usable, "")
         );
 
+        // A rival that the administrator names is used, and takes nothing away either.
+        let named = pki.issue(&Spec::leaf("named", "other").address("ann@example.com"));
+        store.insert_given(&[Arc::clone(&named)]).unwrap();
+        assert_eq!(insert(&mut store, &ann, 9, None), word(Status::Usable, ""));
+
         let choice = store.choose("Ann@example.com", MID_2021).unwrap();
         let chosen: Vec<_> = choice
             .candidates
             .iter()
             .map(|candidate| candidate.certificate.sha256)
             .collect();
-        assert_eq!(chosen.len(), 2);
+        assert_eq!(chosen.len(), 3);
         assert!(chosen.contains(&ann.sha256) && chosen.contains(&renewed.sha256));
         let why = |sha256: [u8; 32]| {
             choice
