@@ -152,7 +152,7 @@ fn named_paths_are_judged_as_named() {
 #[test]
 fn a_tree_deeper_than_any_stack_is_walked() {
     let dir = tempfile::tempdir().unwrap();
-    let deep = ["d"; 1500].join("/");
+    let deep = vec!["d"; 1500].join("/");
     fs::create_dir_all(dir.path().join("r").join(&deep)).unwrap();
     put(
         &dir.path().join("r").join(&deep).join("a.eml"),
@@ -453,11 +453,11 @@ fn a_stopped_writer_is_continued_anywhere() {
             ends
         };
         let ends = write(&golden, None, usize::MAX, true);
-        for stop in 0..=messages.len() {
+        for (stop, &committed) in ends.iter().enumerate() {
             for finish in [false, true] {
                 // Committed up to `stop`, but one message more may have been written.
                 write(&out, None, stop + 1, finish && stop + 1 >= messages.len());
-                write(&out, Some(ends[stop]), usize::MAX, true);
+                write(&out, Some(committed), usize::MAX, true);
                 assert_eq!(
                     snapshot(&out.join(name)),
                     snapshot(&golden.join(name)),

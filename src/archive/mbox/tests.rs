@@ -1,6 +1,7 @@
 //! Judged by the corpora beside the repository (../shared/corpora), by Python's `mailbox`, and by
 //! the law that nothing is lost.
 
+use std::fmt::Write as _;
 use std::io::Cursor;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -162,7 +163,8 @@ fn prose_does_not_separate() {
 fn boxes_without_blank_lines_are_split() {
     let mut bytes = String::new();
     for n in 0..9 {
-        bytes += &format!(
+        let _ = write!(
+            bytes,
             "{SAME}Subject: {n}\n\nbody{}\n",
             if n == 4 { "\n" } else { "" }
         );
@@ -211,6 +213,11 @@ fn an_open_boundary_hides_nothing() {
     assert_eq!(
         read(format!("{open}\n{SAME}A: b\n\n{SAME}A: c\n\n--b--\n\n").as_bytes()).len(),
         3
+    );
+    // Closed in the very message it would hide.
+    assert_eq!(
+        read(format!("{open}\n{LATE}A: b\n\n--b--\n\n").as_bytes()).len(),
+        2
     );
     // One later message between is enough.
     assert_eq!(
@@ -285,6 +292,17 @@ fn a_lying_content_length_hides_nothing() {
         assert_eq!(read(liar.as_bytes()).len(), 3 + rest);
         assert_eq!(read((before + &liar).as_bytes()).len(), 4 + rest);
     }
+    // A few that are true do not make it the box's way.
+    let honest = with_length(SAME, "x\n").repeat(3);
+    let without = format!("{SAME}A: b\n\n");
+    let liar = format!(
+        "{SAME}Content-Length: {}\n\n{body}{LATE}A: c\n\n",
+        body.len()
+    );
+    assert_eq!(
+        read(format!("{honest}{without}{liar}").as_bytes()).len(),
+        3 + 1 + 4
+    );
     // One that points nowhere, or past the end, or overflows.
     for length in ["3", "999999", "18446744073709551615", "999999999999999999"] {
         let bytes = format!("{SAME}Content-Length: {length}\n\nbody\n\n{LATE}A: c\n\n");
@@ -316,7 +334,8 @@ fn what_is_too_large_to_hold_is_told_by_its_place() {
 fn python_finds_the_same_messages() {
     let mut bytes = String::new();
     for n in 0..50 {
-        bytes += &format!(
+        let _ = write!(
+            bytes,
             "{LATE}Subject: {n}\nMessage-ID: <{n}@x>\n\n>From {n}\n{}\n\n",
             "text\n".repeat(n % 7)
         );
@@ -333,11 +352,10 @@ fn python_finds_the_same_messages() {
         return;
     };
     assert!(python.status.success());
-    let ours: String = read(bytes.as_bytes())
-        .iter()
-        .enumerate()
-        .map(|(n, m)| format!("{} <{n}@x>\n", m.content.bytes().unwrap().len()))
-        .collect();
+    let mut ours = String::new();
+    for (n, message) in read(bytes.as_bytes()).iter().enumerate() {
+        let _ = writeln!(ours, "{} <{n}@x>", message.content.bytes().unwrap().len());
+    }
     assert_eq!(ours, String::from_utf8(python.stdout).unwrap());
 }
 
