@@ -1,6 +1,6 @@
 //! Where mail lies, and how it is written back.
 //!
-//! [`discover`] walks the named paths and accounts for every file it meets; [`Mailbox::messages`]
+//! [`discover()`] walks the named paths and accounts for every file it meets; [`Mailbox::messages`]
 //! streams a mailbox's messages in a fixed order; [`write::MailboxWriter`] puts them back in the
 //! form they came in. Sources are only ever opened for reading.
 //!
