@@ -54,7 +54,11 @@ impl Error {
     /// Wraps an I/O error with what was done to which file.
     pub fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
-        move |source| Self::Io { action, path, source }
+        move |source| Self::Io {
+            action,
+            path,
+            source,
+        }
     }
 
     /// The process exit code (contract: 1 failed, 2 usage, 11 busy, 128 + signal interrupted).

@@ -15,13 +15,23 @@ pub const TEMP_SUFFIX: &str = ".p7mill-tmp";
 
 /// Makes `path` and its missing parents, mode 0700.
 pub fn create_dir_all(path: &Path) -> Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(Error::io("create folder", path))
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(Error::io("create folder", path))
 }
 
 /// Makes what was renamed or created in `dir` durable.
 pub fn sync_dir(dir: &Path) -> Result<()> {
-    let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
-    File::open(dir).and_then(|handle| handle.sync_all()).map_err(Error::io("sync folder", dir))
+    let dir = if dir.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        dir
+    };
+    File::open(dir)
+        .and_then(|handle| handle.sync_all())
+        .map_err(Error::io("sync folder", dir))
 }
 
 /// Opens a new file for writing, mode 0600; an existing one (never a symlink's target) is emptied.
@@ -55,7 +65,8 @@ pub fn open_at(path: &Path, len: u64) -> Result<File> {
         });
     }
     file.set_len(len).map_err(Error::io("truncate", path))?;
-    file.seek(io::SeekFrom::End(0)).map_err(Error::io("seek in", path))?;
+    file.seek(io::SeekFrom::End(0))
+        .map_err(Error::io("seek in", path))?;
     Ok(file)
 }
 
@@ -68,8 +79,13 @@ where
     let temp = Temporary(temp_beside(path));
     let file = create(&temp.0)?;
     let mut writer = BufWriter::with_capacity(1 << 16, file);
-    fill(&mut writer).and_then(|()| writer.flush()).map_err(Error::io("write", path))?;
-    let file = writer.into_inner().map_err(|e| e.into_error()).map_err(Error::io("write", path))?;
+    fill(&mut writer)
+        .and_then(|()| writer.flush())
+        .map_err(Error::io("write", path))?;
+    let file = writer
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error)
+        .map_err(Error::io("write", path))?;
     file.sync_all().map_err(Error::io("sync", path))?;
     drop(file);
     rename(&temp.0, path)?;
@@ -144,7 +160,10 @@ mod tests {
         assert!(failed.is_err());
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
     }
 
     #[test]

@@ -54,7 +54,9 @@ pub struct Budget {
 impl Budget {
     /// A full budget.
     pub fn new(limits: &Limits) -> Self {
-        Self { left: limits.clone() }
+        Self {
+            left: limits.clone(),
+        }
     }
 
     /// How deep nesting may go.
@@ -79,7 +81,11 @@ impl Budget {
 
     /// Spends `n` certificates (`limit-certificates`).
     pub fn certificates(&mut self, n: usize) -> Result<(), LimitExceeded> {
-        spend(&mut self.left.certificates, saturate(n), "limit-certificates")
+        spend(
+            &mut self.left.certificates,
+            saturate(n),
+            "limit-certificates",
+        )
     }
 
     /// Spends `n` `SignerInfo`s (`limit-signers`).

@@ -13,17 +13,34 @@ pub fn hex(bytes: &[u8]) -> String {
     out
 }
 
+/// The Gregorian calendar repeats after 400 years, in seconds.
+const CYCLE: i64 = 146_097 * 86_400;
+
 /// RFC 3339 in UTC, seconds precision, of Unix seconds; empty where the year is not 0000–9999.
+/// The last day of 9999, which RFC 5280 §4.1.2.5 uses for "never", is past what the calendar
+/// library holds, so late times are read one cycle earlier.
 pub fn rfc3339(seconds: i64) -> String {
-    match jiff::Timestamp::from_second(seconds) {
-        Ok(time) if (-62_167_219_200..253_402_300_800).contains(&seconds) => time.to_string(),
-        _ => String::new(),
+    if !(-62_167_219_200..253_402_300_800).contains(&seconds) {
+        return String::new();
+    }
+    let late = seconds >= CYCLE;
+    let Ok(time) = jiff::Timestamp::from_second(if late { seconds - CYCLE } else { seconds })
+    else {
+        return String::new();
+    };
+    let text = time.to_string();
+    match text.get(..4).and_then(|year| year.parse::<u32>().ok()) {
+        Some(year) if late => format!("{}{}", year + 400, text.get(4..).unwrap_or_default()),
+        _ => text,
     }
 }
 
 /// Unix seconds of an RFC 3339 time such as `2024-05-01T12:00:00Z`.
 pub fn parse_rfc3339(text: &str) -> Option<i64> {
-    text.trim().parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+    text.trim()
+        .parse::<jiff::Timestamp>()
+        .ok()
+        .map(jiff::Timestamp::as_second)
 }
 
 /// `text` with every control, bidirectional-override and line-separating character written as
@@ -76,17 +93,17 @@ pub fn unescape_path(text: &str) -> std::path::PathBuf {
     let mut i = 0;
     while i < bytes.len() {
         let escaped = (bytes[i] == b'\\' && bytes.get(i + 1) == Some(&b'x'))
-            .then(|| text.get(i + 2..i + 4).and_then(|digits| u8::from_str_radix(digits, 16).ok()))
+            .then(|| {
+                text.get(i + 2..i + 4)
+                    .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+            })
             .flatten();
-        match escaped {
-            Some(byte) => {
-                out.push(byte);
-                i += 4;
-            }
-            None => {
-                out.push(bytes[i]);
-                i += 1;
-            }
+        if let Some(byte) = escaped {
+            out.push(byte);
+            i += 4;
+        } else {
+            out.push(bytes[i]);
+            i += 1;
         }
     }
     std::ffi::OsString::from_vec(out).into()
@@ -101,6 +118,8 @@ mod tests {
     fn times_round_trip_and_absurd_ones_are_empty() {
         assert_eq!(rfc3339(0), "1970-01-01T00:00:00Z");
         assert_eq!(parse_rfc3339("2038-01-19T03:14:08Z"), Some(2_147_483_648));
+        assert_eq!(rfc3339(253_402_300_799), "9999-12-31T23:59:59Z");
+        assert_eq!(rfc3339(253_402_300_800), "");
         assert_eq!(rfc3339(i64::MAX), "");
     }
 
@@ -113,6 +132,9 @@ mod tests {
 
     #[test]
     fn escape_sequences_are_shown_not_obeyed() {
-        assert_eq!(terminal_safe("a\u{1b}[31mb\u{202e}"), "a\\u{1b}[31mb\\u{202e}");
+        assert_eq!(
+            terminal_safe("a\u{1b}[31mb\u{202e}"),
+            "a\\u{1b}[31mb\\u{202e}"
+        );
     }
 }
