@@ -1,0 +1,394 @@
+//! SignedData and content → one result per SignerInfo (RFC 5652 §5.4–5.6, RFC 8551 §3.1).
+//!
+//! Signed attributes are hashed as they came on the wire. A mailbox may have changed a message's
+//! line ends or quoted its `From ` lines; each such reading of the content is tried after the
+//! canonical one and, where it is what was signed, says so with a reason.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::cert::cache::CertCache;
+use crate::cert::certificate::Certificate;
+use crate::cert::pool::Pool;
+use crate::cms::ber::{Tlv, tag};
+use crate::cms::{Attributes, SignedData, SignerId, SignerInfo};
+use crate::crypto::PublicKey;
+use crate::crypto::digest::{self, Digest};
+use crate::crypto::signature::{self, Signed};
+use crate::message::transfer;
+use crate::ops::outcome::{Integrity, Reason};
+
+/// The bytes a signature is to be held against.
+#[derive(Debug, Clone, Copy)]
+pub enum Covered<'a> {
+    /// Content inside the SignedData itself.
+    Opaque(&'a [u8]),
+    /// The first part of a `multipart/signed`, headers included.
+    Detached {
+        /// The entity as stored.
+        entity: &'a [u8],
+        /// Where its body starts.
+        body: usize,
+        /// Whether the mailbox quotes `From ` lines.
+        quoting: bool,
+    },
+    /// A detached signature without its content.
+    Missing,
+}
+
+/// What one SignerInfo amounts to, but for its chain.
+#[derive(Debug, Clone)]
+pub struct SignerCheck {
+    /// The signer's certificate, where it was found.
+    pub certificate: Option<Arc<Certificate>>,
+    /// What the mathematics says.
+    pub integrity: Integrity,
+    /// Attributes or content break a rule that makes the signature `invalid`, intact or not.
+    pub malformed: bool,
+    /// Why `integrity` and `malformed` are what they are, and notes.
+    pub reasons: Vec<Reason>,
+    /// Such as `sha256`.
+    pub digest: String,
+    /// Such as `rsa-pkcs1`.
+    pub algorithm: String,
+    /// Claimed, Unix seconds.
+    pub signing_time: Option<i64>,
+}
+
+/// A reading of the content, and the reason that tells it from the canonical one.
+type Reading<'a> = (Cow<'a, [u8]>, Option<&'static str>);
+
+/// Checks every SignerInfo of `data` against `content`. `pool` holds certificates known from
+/// elsewhere; `carried` are those of the message.
+pub fn signers(
+    data: &SignedData<'_>,
+    content: Covered<'_>,
+    carried: &[Arc<Certificate>],
+    pool: &Pool,
+) -> Vec<SignerCheck> {
+    let mut readings = Readings::new(content);
+    data.signers
+        .iter()
+        .map(|signer| {
+            let certificate = signer_certificate(&signer.sid, carried, pool);
+            let mut check = SignerCheck {
+                certificate,
+                integrity: Integrity::Unchecked,
+                malformed: false,
+                reasons: Vec::new(),
+                digest: signer.digest.oid.label(),
+                algorithm: signer.signature_algorithm.oid.label(),
+                signing_time: None,
+            };
+            if data.content.is_some() && matches!(content, Covered::Detached { .. }) {
+                check.malformed = true;
+                check.reasons.push("content-conflict".into());
+            }
+            check_signer(&mut check, signer, data, &mut readings);
+            check
+        })
+        .collect()
+}
+
+/// Certificates of a SignedData, decoded; unreadable ones are passed over.
+pub fn certificates(data: &SignedData<'_>, cache: &CertCache) -> Vec<Arc<Certificate>> {
+    data.certificates
+        .iter()
+        .filter_map(|der| cache.get(der))
+        .collect()
+}
+
+fn signer_certificate(
+    sid: &SignerId<'_>,
+    carried: &[Arc<Certificate>],
+    pool: &Pool,
+) -> Option<Arc<Certificate>> {
+    match sid {
+        SignerId::IssuerSerial { issuer, serial } => carried
+            .iter()
+            .find(|certificate| certificate.matches_issuer_serial(issuer, serial))
+            .cloned()
+            .or_else(|| pool.by_issuer_serial(issuer, serial)),
+        SignerId::Ski(ski) => carried
+            .iter()
+            .find(|certificate| certificate.ski.as_deref() == Some(ski))
+            .cloned()
+            .or_else(|| pool.by_ski(ski).into_iter().next()),
+    }
+}
+
+fn check_signer(
+    check: &mut SignerCheck,
+    signer: &SignerInfo<'_>,
+    data: &SignedData<'_>,
+    readings: &mut Readings<'_>,
+) {
+    let Some(digest) = Digest::from_oid(signer.digest.oid) else {
+        check.reasons.push("unsupported-algorithm".into());
+        return;
+    };
+    if readings.is_empty() {
+        check.reasons.push("content-missing".into());
+        return;
+    }
+    match &signer.signed_attributes {
+        Some(attributes) => check_attributes(check, signer, attributes, data, digest, readings),
+        None => check_content_alone(check, signer, digest, readings),
+    }
+}
+
+fn check_attributes(
+    check: &mut SignerCheck,
+    signer: &SignerInfo<'_>,
+    attributes: &Attributes<'_>,
+    data: &SignedData<'_>,
+    digest: Digest,
+    readings: &mut Readings<'_>,
+) {
+    match attributes.signing_time() {
+        Ok(time) => check.signing_time = time,
+        Err(_) => malformed(check),
+    }
+    match attributes.content_type() {
+        Ok(Some(content_type)) if content_type == data.content_type => {}
+        _ => malformed(check),
+    }
+    let Ok(Some(expected)) = attributes.message_digest() else {
+        malformed(check);
+        check.integrity = Integrity::Broken;
+        return;
+    };
+    let Some(notes) = readings.matching(digest, &expected) else {
+        check.integrity = Integrity::Broken;
+        check.reasons.push("digest-mismatch".into());
+        return;
+    };
+    check.reasons.extend(notes);
+    let certificate = check.certificate.clone();
+    let key = match signer_key(certificate.as_deref()) {
+        Ok(key) => key,
+        Err(reason) => {
+            check.reasons.push(reason.into());
+            return;
+        }
+    };
+    let verify = |bytes: &[&[u8]]| {
+        signature::verify(
+            key,
+            &signer.signature_algorithm,
+            digest,
+            Signed::Bytes(bytes),
+            &signer.signature,
+        )
+    };
+    let wire = attributes.to_be_signed();
+    match verify(&wire) {
+        Ok(true) => check.integrity = Integrity::Intact,
+        Ok(false) => {
+            let encoded = attributes.reencoded_der();
+            if encoded != wire.concat() && verify(&[&encoded]) == Ok(true) {
+                check.integrity = Integrity::Intact;
+                check.reasons.push("attributes-reencoded".into());
+            } else {
+                check.integrity = Integrity::Broken;
+                check.reasons.push("signature-mismatch".into());
+            }
+        }
+        Err(_) => check.reasons.push("unsupported-algorithm".into()),
+    }
+}
+
+/// Without signed attributes the signature is over the content itself. Content that is itself a
+/// DER set of attributes could be another message's attributes passed off as content (the
+/// confusion that RFC 5652 §11.1 leaves room for): never accepted.
+fn check_content_alone(
+    check: &mut SignerCheck,
+    signer: &SignerInfo<'_>,
+    digest: Digest,
+    readings: &mut Readings<'_>,
+) {
+    if readings.canonical().is_some_and(is_attributes) {
+        malformed(check);
+        check.integrity = Integrity::Broken;
+        return;
+    }
+    let certificate = check.certificate.clone();
+    let key = match signer_key(certificate.as_deref()) {
+        Ok(key) => key,
+        Err(reason) => {
+            check.reasons.push(reason.into());
+            return;
+        }
+    };
+    for reading in 0.. {
+        let Some((bytes, label)) = readings.get(reading) else {
+            break;
+        };
+        let verified = signature::verify(
+            key,
+            &signer.signature_algorithm,
+            digest,
+            Signed::Bytes(&[bytes]),
+            &signer.signature,
+        );
+        match verified {
+            Ok(true) => {
+                check.integrity = Integrity::Intact;
+                check.reasons.extend(label.map(Reason::Borrowed));
+                return;
+            }
+            Ok(false) => {}
+            Err(_) => {
+                check.reasons.push("unsupported-algorithm".into());
+                return;
+            }
+        }
+    }
+    check.integrity = Integrity::Broken;
+    check.reasons.push("signature-mismatch".into());
+}
+
+/// The key to check with, or the reason why there is none.
+fn signer_key(certificate: Option<&Certificate>) -> Result<&PublicKey, &'static str> {
+    let certificate = certificate.ok_or("no-certificate")?;
+    certificate
+        .public_key
+        .as_ref()
+        .ok_or("unsupported-algorithm")
+}
+
+/// Whether `content` is the DER of signed attributes.
+fn is_attributes(content: &[u8]) -> bool {
+    Tlv::only(content).is_ok_and(|tlv| {
+        tlv.tag == tag::SET && matches!(Attributes::from_tlv(tlv).message_digest(), Ok(Some(_)))
+    })
+}
+
+fn malformed(check: &mut SignerCheck) {
+    check.malformed = true;
+    if !check
+        .reasons
+        .iter()
+        .any(|reason| reason == "attributes-malformed")
+    {
+        check.reasons.push("attributes-malformed".into());
+    }
+}
+
+/// The readings of a content, made only as far as they are asked for.
+struct Readings<'a> {
+    content: Covered<'a>,
+    made: Vec<Reading<'a>>,
+    complete: bool,
+    /// Digests of the readings, by algorithm and index.
+    digests: Vec<(Digest, usize, Vec<u8>)>,
+}
+
+impl<'a> Readings<'a> {
+    fn new(content: Covered<'a>) -> Self {
+        let (made, complete) = match content {
+            Covered::Opaque(bytes) => (vec![(Cow::Borrowed(bytes), None)], true),
+            Covered::Detached { entity, .. } => (vec![(transfer::to_crlf(entity), None)], false),
+            Covered::Missing => (Vec::new(), true),
+        };
+        Self {
+            content,
+            made,
+            complete,
+            digests: Vec::new(),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.made.is_empty()
+    }
+
+    fn canonical(&self) -> Option<&[u8]> {
+        self.made.first().map(|(bytes, _)| &**bytes)
+    }
+
+    fn get(&mut self, index: usize) -> Option<(&[u8], Option<&'static str>)> {
+        if index > 0 {
+            self.make_others();
+        }
+        self.made
+            .get(index)
+            .map(|(bytes, label)| (&**bytes, *label))
+    }
+
+    /// What is to be said of the first reading whose digest is `expected`; `None` where no
+    /// reading's is.
+    fn matching(&mut self, digest: Digest, expected: &[u8]) -> Option<Vec<Reason>> {
+        let mut index = 0;
+        while self.get(index).is_some() {
+            if self.digest_of(digest, index)? == expected {
+                return self
+                    .made
+                    .get(index)
+                    .map(|(_, label)| label.iter().copied().map(Reason::Borrowed).collect());
+            }
+            index += 1;
+        }
+        None
+    }
+
+    fn digest_of(&mut self, digest: Digest, index: usize) -> Option<&[u8]> {
+        let known = self
+            .digests
+            .iter()
+            .position(|(d, i, _)| *d == digest && *i == index);
+        let at = if let Some(at) = known {
+            at
+        } else {
+            let (bytes, _) = self.made.get(index)?;
+            let value = digest::hash(digest, std::iter::once(&**bytes));
+            self.digests.push((digest, index, value));
+            self.digests.len() - 1
+        };
+        self.digests.get(at).map(|(_, _, value)| value.as_slice())
+    }
+
+    fn make_others(&mut self) {
+        if self.complete {
+            return;
+        }
+        self.complete = true;
+        let Covered::Detached {
+            entity,
+            body,
+            quoting,
+        } = self.content
+        else {
+            return;
+        };
+        let mut add = |bytes: Cow<'a, [u8]>, label| {
+            if !self.made.iter().any(|(known, _)| *known == bytes) {
+                self.made.push((bytes, label));
+            }
+        };
+        // Content-Transfer-Encoding: binary: only the header is canonicalised (RFC 8551 §3.1.1).
+        let (head, rest) = entity.split_at(body.min(entity.len()));
+        add(Cow::Owned([&*transfer::to_crlf(head), rest].concat()), None);
+        if quoting && let Some(unquoted) = transfer::unquote_from(entity) {
+            add(
+                Cow::Owned(transfer::to_crlf(&unquoted).into_owned()),
+                Some("from-quoted-signature"),
+            );
+        }
+        add(Cow::Borrowed(entity), Some("line-ends-changed"));
+        if memchr::memchr(b'\r', entity).is_some() {
+            add(Cow::Owned(lf_only(entity)), Some("line-ends-changed"));
+        }
+    }
+}
+
+fn lf_only(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(at) = memchr::memmem::find(rest, b"\r\n") {
+        out.extend_from_slice(&rest[..at]);
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+    out
+}
