@@ -2,8 +2,8 @@
 //! TOTAL-FAILED). Judged last, when every intermediate that the archive holds is known.
 
 use super::outcome::{
-    AddressMatch, ChainStatus, Coverage, Integrity, MessageFinding, Reason, Revocation, SignatureFinding, Strength,
-    TimeSource, Verdict,
+    AddressMatch, ChainStatus, Coverage, Integrity, MessageFinding, Reason, Revocation,
+    SignatureFinding, Strength, TimeSource, Verdict,
 };
 
 /// What certification paths say of one signature at the times that the contract names.
@@ -69,7 +69,9 @@ pub fn signature(finding: &SignatureFinding, chains: &Chains) -> Judged {
         AddressMatch::From => {}
         AddressMatch::Sender => lower(Verdict::Indeterminate, Some("sender-only")),
         AddressMatch::Ambiguous => lower(Verdict::Indeterminate, Some("address-ambiguous")),
-        AddressMatch::Mismatch | AddressMatch::None => lower(Verdict::Indeterminate, Some("address-mismatch")),
+        AddressMatch::Mismatch | AddressMatch::None => {
+            lower(Verdict::Indeterminate, Some("address-mismatch"));
+        }
     }
     if finding.coverage == Coverage::Partial {
         lower(Verdict::Indeterminate, Some("partial-coverage"));
@@ -83,21 +85,33 @@ pub fn signature(finding: &SignatureFinding, chains: &Chains) -> Judged {
 /// Judges a message from the verdicts of all its signatures (by index into
 /// [`super::outcome::Findings::signatures`]): of one signer's SignerInfos the best counts, across
 /// signers the worst; an `invalid` outer layer makes it `invalid`.
-pub fn message(finding: &MessageFinding, signatures: &[SignatureFinding], verdicts: &[Verdict]) -> Option<Verdict> {
+pub fn message(
+    finding: &MessageFinding,
+    signatures: &[SignatureFinding],
+    verdicts: &[Verdict],
+) -> Option<Verdict> {
     let judgement = &finding.judgement;
     if judgement.invalid {
         return Some(Verdict::Invalid);
     }
     let mut per_signer: Vec<(&SignatureFinding, Verdict)> = Vec::new();
     for &index in &judgement.deciding {
-        let (Some(signature), Some(&verdict)) = (signatures.get(index), verdicts.get(index)) else { continue };
-        match per_signer.iter_mut().find(|(known, _)| same_signer(known, signature)) {
+        let (Some(signature), Some(&verdict)) = (signatures.get(index), verdicts.get(index)) else {
+            continue;
+        };
+        match per_signer
+            .iter_mut()
+            .find(|(known, _)| same_signer(known, signature))
+        {
             Some((_, best)) => *best = (*best).min(verdict),
             None => per_signer.push((signature, verdict)),
         }
     }
     let worst = per_signer.into_iter().map(|(_, verdict)| verdict).max();
-    let outer_broken = judgement.outer.iter().any(|&index| verdicts.get(index) == Some(&Verdict::Invalid));
+    let outer_broken = judgement
+        .outer
+        .iter()
+        .any(|&index| verdicts.get(index) == Some(&Verdict::Invalid));
     match worst {
         _ if outer_broken => Some(Verdict::Invalid),
         Some(verdict) if judgement.partial => Some(verdict.max(Verdict::Indeterminate)),

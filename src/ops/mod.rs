@@ -1,4 +1,218 @@
-//! One message in, one [`outcome::Outcome`] out; pure: no I/O, no clock, nothing printed.
+//! One message in, one [`Outcome`] out; pure: no I/O, no clock, nothing printed. Whatever runs it
+//! gets the same answer for the same bytes.
+//!
+//! | file | answers |
+//! |---|---|
+//! | [`outcome`] | the words of the contract |
+//! | [`facts`] | what a message's own header says: addresses, times |
+//! | [`survey`] | who could read an encrypted layer |
+//! | [`verify`] | what a signed layer amounts to, but for its chain |
+//! | [`walk`] | the layers of a message, outside in |
+//! | [`judge`] | from findings and chains to verdicts |
 
+use std::sync::Arc;
+
+use crate::cert::cache::CertCache;
+use crate::cert::certificate::Certificate;
+use crate::cert::pool::Pool;
+use crate::crypto::cipher::ContentCipher;
+use crate::keys::KeyRing;
+use crate::limits::Limits;
+use crate::message::headers::Headers;
+use crate::message::rewrite;
+use crate::smime::find;
+
+use outcome::{Action, Integrity, MessageFinding, Outcome, Reason};
+
+pub mod facts;
 pub mod judge;
 pub mod outcome;
+pub mod survey;
+pub mod verify;
+pub mod walk;
+
+/// Everything that shapes an [`Outcome`] besides the message. Shared by all workers.
+pub struct Context {
+    /// What to do with encrypted layers.
+    pub plan: Plan,
+    /// Private keys of the people whose mail this is.
+    pub keyring: KeyRing,
+    /// Certificates known from elsewhere, to look signers and recipients up.
+    pub pool: Pool,
+    /// Decoded certificates.
+    pub cache: CertCache,
+    /// What one message may cost.
+    pub limits: Limits,
+    /// What "now" is, Unix seconds.
+    pub now: i64,
+    /// Which time chains are judged at.
+    pub clock: Clock,
+}
+
+/// The time a chain is judged at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// Arrival; else the claimed signing time; else now.
+    Received,
+    /// The claimed signing time; else arrival; else now.
+    Signing,
+    /// Now.
+    Now,
+    /// A pinned time, Unix seconds.
+    At(i64),
+}
+
+/// What to do with encrypted layers.
+pub struct Plan {
+    /// How far to go.
+    pub open: Opening,
+    /// For whom re-encrypted mail is.
+    pub recipients: Vec<Arc<Certificate>>,
+    /// The cipher of content that is encrypted anew.
+    pub cipher: ContentCipher,
+}
+
+/// How far to go with encrypted layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opening {
+    /// They stay closed: what can be known without keys.
+    Keep,
+    /// They are opened to see what is inside; nothing changes.
+    Look,
+    /// They are replaced by what they hold.
+    Decrypt,
+    /// Same ciphertext, new recipients.
+    Rewrap,
+    /// They are opened, and what they hold is encrypted anew.
+    Content,
+}
+
+/// One message.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// The message as stored.
+    pub bytes: &'a [u8],
+    /// When its container says it arrived, Unix seconds; its own Received header goes first.
+    pub received: Option<i64>,
+    /// Whether its container quotes `From ` lines.
+    pub quoting: bool,
+    /// A bare CMS object instead of a message.
+    pub cms: bool,
+}
+
+/// What is to be said about one message, and how it is to be written.
+pub fn process(context: &Context, input: &Input<'_>) -> Outcome {
+    if !input.cms && !find::may_hold_smime(input.bytes) {
+        return plain(input);
+    }
+    let outcome = walk::message(context, input, context.plan.open);
+    if outcome.edits.is_some() {
+        proven_again(context, input, outcome)
+    } else {
+        outcome
+    }
+}
+
+/// The outcome of a message that is too large to be read; `head` is its beginning.
+pub fn too_large(head: &[u8]) -> Outcome {
+    let input = Input {
+        bytes: head,
+        received: None,
+        quoting: false,
+        cms: false,
+    };
+    refused(&input, "limit-message")
+}
+
+/// The outcome of a message that ended in an error of p7mill's own.
+pub fn internal_error(input: &Input<'_>) -> Outcome {
+    refused(input, "internal-error")
+}
+
+fn plain(input: &Input<'_>) -> Outcome {
+    let facts = facts::Facts::of(&Headers::parse(input.bytes), String::new(), input.received);
+    let mut outcome = Outcome::default();
+    outcome.findings.messages.push(facts.finding());
+    outcome
+}
+
+fn refused(input: &Input<'_>, reason: &'static str) -> Outcome {
+    let mut outcome = plain(input);
+    for message in &mut outcome.findings.messages {
+        message.action = Action::Refused;
+        message.reason = Some(Reason::Borrowed(reason));
+    }
+    outcome
+}
+
+/// Signatures that were intact inside must be intact in the message as it will be written; where
+/// they are not, the message stays as it was.
+fn proven_again(context: &Context, input: &Input<'_>, mut outcome: Outcome) -> Outcome {
+    let Some(edits) = outcome.edits.as_ref() else {
+        return outcome;
+    };
+    let surviving = std::mem::take(&mut outcome.surviving);
+    let intact = |findings: &outcome::Findings, index: usize| {
+        findings
+            .signatures
+            .get(index)
+            .filter(|found| found.integrity == Integrity::Intact)
+            .map(|found| {
+                (
+                    found.issuer.clone(),
+                    found.serial.clone(),
+                    found.cert_sha256.clone(),
+                    found.signing_time,
+                )
+            })
+    };
+    let expected: Vec<_> = surviving
+        .iter()
+        .filter_map(|index| intact(&outcome.findings, *index))
+        .collect();
+    if expected.is_empty() {
+        return outcome;
+    }
+    let written = rewrite::apply(input.bytes, edits);
+    let again = walk::message(
+        context,
+        &Input {
+            bytes: &written,
+            ..*input
+        },
+        Opening::Keep,
+    );
+    let mut found: Vec<_> = (0..again.findings.signatures.len())
+        .filter_map(|index| intact(&again.findings, index))
+        .collect();
+    let all_there = expected.iter().all(|signature| {
+        found
+            .iter()
+            .position(|known| known == signature)
+            .map(|at| found.swap_remove(at))
+            .is_some()
+    });
+    if !all_there {
+        outcome.edits = None;
+        for message in outcome
+            .findings
+            .messages
+            .iter_mut()
+            .filter(|message| message.action.is_change())
+        {
+            message.action = Action::Refused;
+            message.reason = Some("signature-would-break".into());
+        }
+    }
+    outcome
+}
+
+impl MessageFinding {
+    /// Marks a message that was to be changed and is not, since its carrier stays as it was.
+    fn unchanged_because(&mut self, action: Action, reason: &'static str) {
+        if self.action.is_change() {
+            self.action = action;
+            self.reason = Some(Reason::Borrowed(reason));
+        }
+    }
+}

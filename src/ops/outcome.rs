@@ -71,13 +71,21 @@ impl Action {
     pub const fn is_failure(self) -> bool {
         matches!(
             self,
-            Self::NoKey | Self::Locked | Self::Undecryptable | Self::Malformed | Self::Unsupported | Self::Refused
+            Self::NoKey
+                | Self::Locked
+                | Self::Undecryptable
+                | Self::Malformed
+                | Self::Unsupported
+                | Self::Refused
         )
     }
 
     /// Whether the written message differs from the source.
     pub const fn is_change(self) -> bool {
-        matches!(self, Self::Decrypted | Self::Rewrapped | Self::Reencrypted | Self::Encrypted | Self::Signed)
+        matches!(
+            self,
+            Self::Decrypted | Self::Rewrapped | Self::Reencrypted | Self::Encrypted | Self::Signed
+        )
     }
 }
 
@@ -95,62 +103,156 @@ words! {
 
 words! {
     /// What the mathematics says.
-    Integrity { Intact = "intact", Broken = "broken", Unchecked = "unchecked" }
+    Integrity {
+        /// The signature is over these bytes.
+        Intact = "intact",
+        /// It is not.
+        Broken = "broken",
+        /// It could not be computed.
+        Unchecked = "unchecked",
+    }
 }
 
 words! {
     /// What the certification path says at one time.
     ChainStatus {
-        Trusted = "trusted", Untrusted = "untrusted", Incomplete = "incomplete", Expired = "expired",
-        NotYetValid = "not-yet-valid", WrongUsage = "wrong-usage", Unchecked = "unchecked",
+        /// A path to an anchor holds.
+        Trusted = "trusted",
+        /// The path ends at a root that is no anchor.
+        Untrusted = "untrusted",
+        /// An issuer is missing.
+        Incomplete = "incomplete",
+        /// A certificate of the path was over.
+        Expired = "expired",
+        /// A certificate of the path had not begun.
+        NotYetValid = "not-yet-valid",
+        /// The certificate is not for signing mail.
+        WrongUsage = "wrong-usage",
+        /// There is no certificate to build a path from.
+        Unchecked = "unchecked",
     }
 }
 
 words! {
     /// What is known of revocation.
-    Revocation { Good = "good", Revoked = "revoked", Unknown = "unknown" }
+    Revocation {
+        /// A CRL says so.
+        Good = "good",
+        /// A CRL lists it.
+        Revoked = "revoked",
+        /// Nothing is known.
+        Unknown = "unknown",
+    }
 }
 
 words! {
     /// Where the time of a verdict comes from.
     TimeSource {
-        Pinned = "pinned", Timestamp = "timestamp", Received = "received", Signing = "signing", Now = "now",
+        /// The command line names it.
+        Pinned = "pinned",
+        /// A verified RFC 3161 token.
+        Timestamp = "timestamp",
+        /// The top Received field or the container; unauthenticated.
+        Received = "received",
+        /// Claimed by the signer.
+        Signing = "signing",
+        /// There is no other.
+        Now = "now",
     }
 }
 
 words! {
     /// Whose address the signer's certificate holds.
-    AddressMatch { From = "from", Sender = "sender", Mismatch = "mismatch", Ambiguous = "ambiguous", None = "none" }
+    AddressMatch {
+        /// The one From address.
+        From = "from",
+        /// Only the Sender field has it.
+        Sender = "sender",
+        /// The message comes from another address.
+        Mismatch = "mismatch",
+        /// There are several From addresses.
+        Ambiguous = "ambiguous",
+        /// The certificate or the message has none.
+        None = "none",
+    }
 }
 
 words! {
     /// How much of the message a signature covers.
-    Coverage { Full = "full", Partial = "partial" }
+    Coverage {
+        /// The root entity.
+        Full = "full",
+        /// Only a part of it.
+        Partial = "partial",
+    }
 }
 
 words! {
     /// How strong an algorithm was at the clock.
-    Strength { Strong = "strong", Weak = "weak", Broken = "broken" }
+    Strength {
+        /// Nothing was held against it.
+        Strong = "strong",
+        /// Deprecated.
+        Weak = "weak",
+        /// Forgeable.
+        Broken = "broken",
+    }
 }
 
 words! {
     /// What protects encrypted content from being altered.
-    ContentIntegrity { Aead = "aead", Signed = "signed", None = "none" }
+    ContentIntegrity {
+        /// An authentication tag.
+        Aead = "aead",
+        /// A signature inside.
+        Signed = "signed",
+        /// Nothing.
+        None = "none",
+    }
 }
 
 words! {
     /// Whether the key of a recipient is at hand.
-    KeyStatus { Open = "open", Locked = "locked", Missing = "missing", Password = "password" }
+    KeyStatus {
+        /// It is.
+        Open = "open",
+        /// It is in a file that did not open.
+        Locked = "locked",
+        /// It is not.
+        Missing = "missing",
+        /// The recipient is a password or shared key.
+        Password = "password",
+    }
 }
 
 words! {
     /// Where a recipient's address stands in the message.
-    Role { To = "to", Cc = "cc", Hidden = "hidden", Other = "other" }
+    Role {
+        /// In the To field.
+        To = "to",
+        /// In the Cc field.
+        Cc = "cc",
+        /// In neither: a blind copy.
+        Hidden = "hidden",
+        /// The sender, or nobody known.
+        Other = "other",
+    }
 }
 
 words! {
     /// How a RecipientInfo names and reaches its recipient (RFC 5652 §6.2).
-    RecipientKind { Ktri = "ktri", Kari = "kari", Kekri = "kekri", Pwri = "pwri", Ori = "ori" }
+    RecipientKind {
+        /// Key transport.
+        Ktri = "ktri",
+        /// Key agreement.
+        Kari = "kari",
+        /// A shared key-encryption key.
+        Kekri = "kekri",
+        /// A password.
+        Pwri = "pwri",
+        /// Anything else.
+        Ori = "ori",
+    }
 }
 
 /// A stable reason code, listed in `docs/reference/reasons.md`.
@@ -165,6 +267,9 @@ pub struct Outcome {
     pub certificates: Vec<SeenCertificate>,
     /// The message as it is to be written; `None` means as it was.
     pub edits: Option<Vec<Piece>>,
+    /// Signatures (indices into [`Findings::signatures`]) that the message keeps as it is to be
+    /// written: the layers inside what was opened.
+    pub surviving: Vec<usize>,
 }
 
 /// Everything about one message that reports are made of. It is complete but for chains, which

@@ -1,0 +1,150 @@
+//! What a message's own header says, as far as reports and verdicts use it.
+
+use crate::message::headers::Headers;
+
+use super::outcome::{Action, Judgement, MessageFinding, Role, TimeSource};
+use super::{Clock, Context};
+
+/// The header of one judged message, the root's or an attached one's.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// IMAP section number; empty for the root.
+    pub part: String,
+    /// Without angle brackets.
+    pub message_id: String,
+    /// The Date field, Unix seconds.
+    pub date: Option<i64>,
+    /// Every address of every From field.
+    pub from: Vec<String>,
+    /// How many From fields there are: one, in an honest message.
+    pub from_fields: usize,
+    /// A From field holds something that is no address list, so another reader may see another
+    /// address in it.
+    pub from_malformed: bool,
+    /// Every address of every Sender field.
+    pub sender: Vec<String>,
+    /// To.
+    pub to: Vec<String>,
+    /// Cc.
+    pub cc: Vec<String>,
+    /// Bcc, and where the delivering server says it went.
+    pub hidden: Vec<String>,
+    /// Decoded.
+    pub subject: String,
+    /// Arrival, Unix seconds: the top Received field's time, else the container's.
+    pub received: Option<i64>,
+}
+
+impl Facts {
+    /// Reads `headers`; `received` is when the container says the message arrived.
+    pub fn of(headers: &Headers<'_>, part: String, received: Option<i64>) -> Self {
+        let from = headers.address_list("From");
+        Self {
+            part,
+            message_id: headers.message_id(),
+            date: headers.date(),
+            from: from.addresses,
+            from_fields: headers.count("From"),
+            from_malformed: from.malformed,
+            sender: headers.addresses("Sender"),
+            to: headers.addresses("To"),
+            cc: headers.addresses("Cc"),
+            hidden: ["Bcc", "Resent-To", "Resent-Cc", "Delivered-To"]
+                .iter()
+                .flat_map(|name| headers.addresses(name))
+                .collect(),
+            subject: headers.text("Subject"),
+            received: headers.received_time().or(received),
+        }
+    }
+
+    /// Whether the message was sent to one of `addresses`, as its header tells.
+    pub fn addresses_any(&self, addresses: &[String]) -> bool {
+        addresses.iter().any(|address| {
+            [&self.to, &self.cc, &self.hidden]
+                .into_iter()
+                .any(|list| holds(list, address))
+        })
+    }
+
+    /// How many of the fields that `protected` holds say something else than this header.
+    pub fn conflicts(&self, protected: &Headers<'_>) -> u32 {
+        let addresses = [
+            ("From", &self.from),
+            ("Sender", &self.sender),
+            ("To", &self.to),
+            ("Cc", &self.cc),
+        ];
+        let differing = addresses
+            .into_iter()
+            .filter(|(name, own)| {
+                protected.first(name).is_some() && protected.addresses(name) != **own
+            })
+            .count();
+        let differs = |name: &str, same: bool| u32::from(protected.first(name).is_some() && !same);
+        u32::try_from(differing).unwrap_or(u32::MAX)
+            + differs("Subject", protected.text("Subject") == self.subject)
+            + differs("Date", protected.date() == self.date)
+            + differs("Message-ID", protected.message_id() == self.message_id)
+    }
+
+    /// Where the owner of `addresses` stands in the message.
+    pub fn role(&self, addresses: &[String]) -> Role {
+        let stands_in = |list: &[String]| addresses.iter().any(|address| holds(list, address));
+        if addresses.is_empty() {
+            Role::Other
+        } else if stands_in(&self.to) {
+            Role::To
+        } else if stands_in(&self.cc) {
+            Role::Cc
+        } else if stands_in(&self.from) || stands_in(&self.sender) {
+            Role::Other
+        } else {
+            Role::Hidden
+        }
+    }
+
+    /// The time a signature is judged at, and where it comes from. Received times are as
+    /// unauthenticated as the header they stand in; the contract says so.
+    pub fn verdict_time(&self, context: &Context, signing: Option<i64>) -> (i64, TimeSource) {
+        let received = self.received.map(|time| (time, TimeSource::Received));
+        let signing = signing.map(|time| (time, TimeSource::Signing));
+        let now = (context.now, TimeSource::Now);
+        match context.clock {
+            Clock::At(time) => (time, TimeSource::Pinned),
+            Clock::Now => now,
+            Clock::Received => received.or(signing).unwrap_or(now),
+            Clock::Signing => signing.or(received).unwrap_or(now),
+        }
+    }
+
+    /// The finding of a plain message.
+    pub fn finding(self) -> MessageFinding {
+        MessageFinding {
+            part: self.part,
+            message_id: self.message_id,
+            date: self.date,
+            from: self.from,
+            subject: self.subject,
+            form: "plain".into(),
+            parts: 0,
+            action: Action::Plain,
+            reason: None,
+            verdict_time: None,
+            time_source: None,
+            judgement: Judgement::default(),
+            unsigned_bytes: None,
+            content_encryption: None,
+            content_integrity: None,
+            opened_with: None,
+            opened_for: Vec::new(),
+            header_conflicts: 0,
+        }
+    }
+}
+
+/// Whether `list` holds `address`, as addresses are compared (RFC 8550 §3).
+pub fn holds(list: &[String], address: &str) -> bool {
+    list.iter()
+        .any(|known| crate::cert::certificate::same_address(known, address))
+}

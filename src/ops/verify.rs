@@ -1,0 +1,131 @@
+//! What a signed layer amounts to, but for its chain: one finding for each SignerInfo.
+
+use crate::cert::certificate::{Certificate, serial_hex};
+use crate::cert::{name, policy};
+use crate::cms::signers::{SignerId, SignerInfo};
+use crate::smime::check::SignerCheck;
+use crate::text::hex;
+
+use super::Context;
+use super::facts::{Facts, holds};
+use super::outcome::{AddressMatch, Coverage, Integrity, SignatureFinding, Strength};
+
+/// The finding for one checked SignerInfo.
+pub fn finding(
+    context: &Context,
+    facts: &Facts,
+    signer: &SignerInfo<'_>,
+    check: SignerCheck,
+    layer: u32,
+    coverage: Coverage,
+) -> SignatureFinding {
+    let (verdict_time, time_source) = facts.verdict_time(context, check.signing_time);
+    let mut finding = unsigned(facts, layer, coverage, (verdict_time, time_source));
+    match &signer.sid {
+        SignerId::IssuerSerial { issuer, serial } => {
+            finding.issuer = name::rfc4514(issuer).unwrap_or_default();
+            finding.serial = serial_hex(serial);
+        }
+        SignerId::Ski(ski) => finding.signer = format!("ski:{}", hex(ski)),
+    }
+    if let Some(certificate) = &check.certificate {
+        describe(&mut finding, certificate);
+        finding.address = address_match(facts, certificate);
+    }
+    finding.strength =
+        policy::strength(&check.digest, &check.algorithm, &finding.key, verdict_time);
+    finding.digest = check.digest;
+    finding.algorithm = check.algorithm;
+    finding.signing_time = check.signing_time;
+    finding.integrity = check.integrity;
+    finding.malformed = check.malformed;
+    finding.reasons = check.reasons;
+    if policy::digest_strength(&finding.digest, verdict_time) != Strength::Strong {
+        finding.reasons.push("weak-digest".into());
+    }
+    if policy::key_strength(&finding.key, verdict_time) != Strength::Strong {
+        finding.reasons.push("weak-key".into());
+    }
+    finding
+}
+
+/// The one row of a SignedData that nobody signed (RFC 5652 §5.1 allows it): `no-signers`.
+pub fn nobody(
+    context: &Context,
+    facts: &Facts,
+    layer: u32,
+    coverage: Coverage,
+) -> SignatureFinding {
+    let mut finding = unsigned(facts, layer, coverage, facts.verdict_time(context, None));
+    finding.malformed = true;
+    finding.reasons.push("no-signers".into());
+    finding
+}
+
+fn unsigned(
+    facts: &Facts,
+    layer: u32,
+    coverage: Coverage,
+    (verdict_time, time_source): (i64, super::outcome::TimeSource),
+) -> SignatureFinding {
+    SignatureFinding {
+        part: facts.part.clone(),
+        layer,
+        message_id: facts.message_id.clone(),
+        signer: String::new(),
+        subject: String::new(),
+        issuer: String::new(),
+        serial: String::new(),
+        cert_sha256: String::new(),
+        key: String::new(),
+        digest: String::new(),
+        algorithm: String::new(),
+        signing_time: None,
+        integrity: Integrity::Unchecked,
+        malformed: false,
+        address: AddressMatch::None,
+        coverage,
+        strength: Strength::Strong,
+        verdict_time,
+        time_source,
+        received: facts.received,
+        reasons: Vec::new(),
+    }
+}
+
+fn describe(finding: &mut SignatureFinding, certificate: &Certificate) {
+    finding.subject.clone_from(&certificate.subject);
+    finding.issuer.clone_from(&certificate.issuer);
+    finding.serial = certificate.serial_hex();
+    finding.cert_sha256 = hex(&certificate.sha256);
+    finding.key.clone_from(&certificate.key_name);
+    finding.signer = if certificate.addresses.is_empty() {
+        name::common_name(&certificate.subject_der).unwrap_or_else(|| certificate.subject.clone())
+    } else {
+        certificate.addresses.join(" ")
+    };
+}
+
+/// Whose address `certificate` holds (RFC 8550 §3): From's only where there is exactly one From
+/// field with exactly one address. Display names never count.
+fn address_match(facts: &Facts, certificate: &Certificate) -> AddressMatch {
+    let owns = |address: &String| holds(&certificate.addresses, address);
+    if certificate.addresses.is_empty() || (facts.from.is_empty() && facts.sender.is_empty()) {
+        return AddressMatch::None;
+    }
+    let from = facts.from.iter().any(owns);
+    if facts.from_fields > 1 || facts.from.len() > 1 || facts.from_malformed {
+        return if from {
+            AddressMatch::Ambiguous
+        } else {
+            AddressMatch::Mismatch
+        };
+    }
+    if from {
+        AddressMatch::From
+    } else if facts.sender.iter().any(owns) {
+        AddressMatch::Sender
+    } else {
+        AddressMatch::Mismatch
+    }
+}

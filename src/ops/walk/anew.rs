@@ -1,0 +1,95 @@
+//! How a changed message is put together: objects as entities, entities in a message's place.
+
+use std::ops::Range;
+
+use crate::cms;
+use crate::message::headers::{Headers, LineEnding};
+use crate::message::parts::Tree;
+use crate::message::rewrite::Piece;
+use crate::message::transfer;
+
+/// The first part after `index` and all that lies below it.
+pub(super) fn subtree_end(tree: &Tree<'_>, index: usize) -> usize {
+    let Some(root) = tree.parts.get(index) else {
+        return tree.parts.len();
+    };
+    let rest = tree.parts.get(index + 1..).unwrap_or_default();
+    rest.iter()
+        .position(|part| part.depth <= root.depth)
+        .map_or(tree.parts.len(), |length| index + 1 + length)
+}
+
+/// The source with some of its ranges replaced; `ranges` are disjoint and in order.
+pub(super) fn splice(len: usize, ranges: &[(Range<usize>, Vec<u8>)]) -> Vec<Piece> {
+    let mut pieces = Vec::with_capacity(ranges.len() * 2 + 1);
+    let mut at = 0;
+    for (range, new) in ranges {
+        if range.start > at {
+            pieces.push(Piece::Source(at..range.start));
+        }
+        pieces.push(Piece::Owned(new.clone()));
+        at = range.end;
+    }
+    if at < len {
+        pieces.push(Piece::Source(at..len));
+    }
+    pieces
+}
+
+/// A CMS object as an S/MIME entity (RFC 8551 §3.2).
+pub(super) fn object_as_entity(object: &[u8], ending: LineEnding) -> Vec<u8> {
+    let smime_type = match cms::sniff(object) {
+        Some(oid) if oid == cms::oid::SIGNED_DATA => "signed-data",
+        Some(oid) if oid == cms::oid::AUTH_ENVELOPED_DATA => "authEnveloped-data",
+        Some(oid) if oid == cms::oid::COMPRESSED_DATA => "compressed-data",
+        _ => "enveloped-data",
+    };
+    let fields = [
+        format!("Content-Type: application/pkcs7-mime; smime-type={smime_type}; name=smime.p7m"),
+        "Content-Disposition: attachment; filename=smime.p7m".into(),
+    ];
+    let mut out = Vec::with_capacity(object.len() * 4 / 3 + 512);
+    for field in fields {
+        out.extend_from_slice(field.as_bytes());
+        out.extend_from_slice(ending.as_bytes());
+    }
+    end_with_base64(out, object, ending)
+}
+
+/// A CMS object under the `Content-*` fields it had, but in base64.
+pub(super) fn object_under(headers: &Headers<'_>, object: &[u8], ending: LineEnding) -> Vec<u8> {
+    let mut out = Vec::with_capacity(object.len() * 4 / 3 + 512);
+    for field in headers.fields() {
+        let describes_content = field
+            .name
+            .get(..8)
+            .is_some_and(|start| start.eq_ignore_ascii_case(b"content-"));
+        if describes_content
+            && !field.is("Content-Transfer-Encoding")
+            && !field.is("Content-Length")
+        {
+            for part in [field.name, b": ", field.value, ending.as_bytes()] {
+                out.extend_from_slice(part);
+            }
+        }
+    }
+    if out.is_empty() {
+        object_as_entity(object, ending)
+    } else {
+        end_with_base64(out, object, ending)
+    }
+}
+
+fn end_with_base64(mut out: Vec<u8>, object: &[u8], ending: LineEnding) -> Vec<u8> {
+    out.extend_from_slice(b"Content-Transfer-Encoding: base64");
+    out.extend_from_slice(ending.as_bytes());
+    out.extend_from_slice(ending.as_bytes());
+    out.extend_from_slice(&transfer::base64_lines(object, ending));
+    out
+}
+
+/// An object that was encrypted without MIME headers around it.
+pub(super) fn bare_as_entity(object: &[u8], ending: LineEnding) -> Vec<u8> {
+    let der = cms::unarmor(object);
+    object_as_entity(der.as_deref().unwrap_or(object), ending)
+}

@@ -1,0 +1,176 @@
+//! What lies below a chain: parts that are S/MIME, and attached messages.
+
+use std::ops::Range;
+
+use crate::limits::LimitExceeded;
+use crate::message::headers::Headers;
+use crate::message::parts::{self, Part, Tree};
+use crate::message::rewrite;
+use crate::smime::find::{self, Kind};
+
+use super::entity::{Entity, Place, Replacement};
+use super::{Walker, anew};
+use crate::ops::facts::Facts;
+use crate::ops::outcome::Action;
+
+impl Walker<'_> {
+    /// An entity that is not S/MIME itself: its parts, and messages attached to it.
+    pub(super) fn below(
+        &mut self,
+        outer: &Facts,
+        facts: &Facts,
+        tree: &Tree<'_>,
+        index: usize,
+        place: Place,
+    ) -> Entity {
+        let mut entity = Entity::plain();
+        let mut ranges = Vec::new();
+        let mut foreign = None;
+        let end = anew::subtree_end(tree, index);
+        let mut at = index + 1;
+        while at < end {
+            let Some(part) = tree.parts.get(at) else {
+                break;
+            };
+            let attached = part.message == at;
+            let first = self.findings.signatures.len();
+            let mut found = match find::kind(tree, at) {
+                _ if attached => self.attached(outer, facts, tree, at, place),
+                None => {
+                    at += 1;
+                    continue;
+                }
+                Some(Kind::Foreign(form)) => {
+                    foreign.get_or_insert(form);
+                    at = anew::subtree_end(tree, at);
+                    continue;
+                }
+                Some(_) => self.part(outer, facts, tree, at, place.part()),
+            };
+            at = anew::subtree_end(tree, at);
+            if found.replacement.is_none() {
+                found.surviving = (first..self.findings.signatures.len()).collect();
+            }
+            match self.replaced(tree, part, attached, &found) {
+                // A line of the new text reads as the end of a part around it.
+                Some((_, new)) if parts::collides(tree, part, &new) => {
+                    found.action = Action::Refused;
+                    found.reason = Some("boundary-collision".into());
+                }
+                Some(range) => ranges.push(range),
+                None => {}
+            }
+            if found.is_smime() {
+                entity.add_part(found, attached);
+            }
+        }
+        if !ranges.is_empty() && !entity.action.is_failure() {
+            let base = tree.parts.get(index).map_or(0, |part| part.entity.start);
+            for (range, _) in &mut ranges {
+                *range = range.start.saturating_sub(base)..range.end.saturating_sub(base);
+            }
+            entity.replacement = Some(Replacement::Ranges(ranges));
+        }
+        if !entity.is_smime() {
+            entity.part_form = foreign.map(str::to_owned);
+        }
+        entity
+    }
+
+    /// Which bytes of the entity a changed part takes, and what stands there instead.
+    pub(super) fn replaced(
+        &self,
+        tree: &Tree<'_>,
+        part: &Part,
+        attached: bool,
+        found: &Entity,
+    ) -> Option<(Range<usize>, Vec<u8>)> {
+        let replacement = found.replacement.as_ref()?;
+        let range = if attached {
+            part.parent
+                .and_then(|parent| tree.parts.get(parent))?
+                .body
+                .clone()
+        } else {
+            part.entity.clone()
+        };
+        let new = match replacement {
+            Replacement::Entity(bytes) if !attached && found.action == Action::Decrypted => {
+                let fitted = self.fit(bytes);
+                rewrite::wrap_as_rfc822(fitted.as_deref().unwrap_or(bytes))
+            }
+            _ => replacement.apply(tree.bytes.get(range.clone()).unwrap_or_default()),
+        };
+        Some((range, new))
+    }
+
+    /// An attached message, judged in a row of its own where it holds S/MIME. A ciphertext in it
+    /// opens only for somebody to whom the message that carries it was sent: whoever forwards
+    /// another's mail must not have it opened.
+    pub(super) fn attached(
+        &mut self,
+        outer: &Facts,
+        facts: &Facts,
+        tree: &Tree<'_>,
+        index: usize,
+        place: Place,
+    ) -> Entity {
+        let Some(part) = tree.parts.get(index) else {
+            return Entity::plain();
+        };
+        let Some(holder) = part.parent.and_then(|parent| tree.parts.get(parent)) else {
+            return Entity::plain();
+        };
+        if place.depth >= self.budget.max_depth() {
+            return Entity::limit(None, LimitExceeded("limit-depth"));
+        }
+        let bytes = tree.bytes.get(holder.body.clone()).unwrap_or_default();
+        let headers = Headers::parse(bytes);
+        // Section numbers start anew in what came out of an encrypted layer.
+        let section = match facts.part.as_str() {
+            "" => holder.section.clone(),
+            above if holder.section.starts_with(above) => holder.section.clone(),
+            above => format!("{above}.{}", holder.section),
+        };
+        let own = Facts::of(&headers, section, None);
+        let slot = self.findings.messages.len();
+        self.findings.messages.push(own.clone().finding());
+        let entity = self.part(outer, &own, tree, index, place.attached());
+        if !entity.is_smime() {
+            self.findings.messages.remove(slot);
+            return entity;
+        }
+        let replacement = entity
+            .replacement
+            .as_ref()
+            .map(|replacement| match replacement {
+                Replacement::Entity(new) => {
+                    let fitted = self.fit(new);
+                    rewrite::replace_root(bytes, &headers, fitted.as_deref().unwrap_or(new))
+                }
+                Replacement::Ranges(ranges) => {
+                    let offset = part.entity.start.saturating_sub(holder.body.start);
+                    let shift = |range: &Range<usize>| range.start + offset..range.end + offset;
+                    let shifted: Vec<_> = ranges
+                        .iter()
+                        .map(|(range, new)| (shift(range), new.clone()))
+                        .collect();
+                    anew::splice(bytes.len(), &shifted)
+                }
+            });
+        let told = Entity {
+            form: entity.form.clone(),
+            part_form: entity.part_form.clone(),
+            parts: entity.parts.max(1),
+            action: entity.action,
+            reason: entity.reason.clone(),
+            surviving: entity.surviving.clone(),
+            replacement: replacement
+                .map(|pieces| Replacement::Entity(rewrite::apply(bytes, &pieces))),
+            ..Entity::plain()
+        };
+        let body_len = bytes.len().saturating_sub(headers.body_start());
+        self.describe(slot, &own, entity, body_len);
+        told
+    }
+}

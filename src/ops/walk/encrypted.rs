@@ -1,0 +1,187 @@
+//! Encrypted layers: what they hold, and what is written in their place.
+
+use crate::cms;
+use crate::cms::content::ContentInfo;
+use crate::keys::PrivateKey;
+use crate::message::headers::Headers;
+use crate::smime::open::{self, Closed, Sealed};
+use crate::smime::{rewrap, seal};
+use crate::text::hex;
+
+use super::entity::{self, Entity, Place, Replacement, addresses};
+use super::{Walker, anew};
+use crate::ops::facts::Facts;
+use crate::ops::outcome::{Action, ContentIntegrity, Reason};
+use crate::ops::{Opening, survey};
+
+impl Walker<'_> {
+    /// EnvelopedData and AuthEnvelopedData.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "one layer's place in the message, spelled out"
+    )]
+    pub(super) fn encrypted(
+        &mut self,
+        outer: &Facts,
+        facts: &Facts,
+        info: &ContentInfo<'_>,
+        sealed: Sealed<'_>,
+        form: &'static str,
+        headers: Option<&Headers<'_>>,
+        place: Place,
+    ) -> Entity {
+        if let Err(limit) = self.budget.recipients(sealed.recipients().len()) {
+            return Entity::limit(Some(form), limit);
+        }
+        if let Err(limit) =
+            self.note_certificates(sealed.originator_certificates().iter().copied(), &[])
+        {
+            return Entity::limit(Some(form), limit);
+        }
+        self.findings.recipients.extend(survey::recipients(
+            self.context,
+            facts,
+            sealed,
+            place.layer,
+        ));
+        let integrity = if form == "auth-enveloped" {
+            ContentIntegrity::Aead
+        } else {
+            ContentIntegrity::None
+        };
+        let mut entity = Entity {
+            content_encryption: Some(survey::content_encryption(sealed)),
+            content_integrity: Some(integrity),
+            ..Entity::of(form, Action::Kept, None)
+        };
+        if place.opening == Opening::Keep {
+            if let Err(closed) = open::inspect(sealed)
+                && !matches!(closed, Closed::Unsupported(_))
+            {
+                (entity.action, entity.reason) = entity::closed_words(closed);
+            }
+            return entity;
+        }
+        if place.sealed && place.opening != Opening::Look {
+            (entity.action, entity.reason) = (Action::Refused, Some("inside-signature".into()));
+            return entity;
+        }
+        let may_use = |key: &PrivateKey| !place.guarded || outer.addresses_any(&addresses(key));
+        let opened = match open::open(sealed, &self.context.keyring, &may_use) {
+            Ok(opened) => opened,
+            Err(closed) => {
+                let (action, reason) = entity::closed_words(closed);
+                let visible = matches!(action, Action::Malformed | Action::Refused);
+                if place.opening != Opening::Look || visible {
+                    (entity.action, entity.reason) = (action, reason);
+                }
+                return entity;
+            }
+        };
+        if let Err(limit) = self.budget.expanded_bytes(opened.plaintext.len()) {
+            return Entity::limit(Some(form), limit);
+        }
+        entity.opened_with = Some(match opened.key.certificates.first() {
+            Some(certificate) => hex(&certificate.sha256),
+            None => opened.key.name.clone(),
+        });
+        entity.opened_for = addresses(&opened.key);
+        let first = self.findings.signatures.len();
+        let inner_opening = match place.opening {
+            Opening::Content => Opening::Decrypt,
+            Opening::Rewrap => Opening::Look,
+            other => other,
+        };
+        let inner_place = place.next_layer().decrypted(inner_opening);
+        let inner = if cms::sniff(&opened.plaintext).is_some() {
+            self.bare_object(outer, facts, &opened.plaintext, inner_place)
+        } else {
+            self.entity(outer, facts, &opened.plaintext, inner_place)
+        };
+        self.write_anew(&mut entity, &inner, info, &opened, headers, place.opening);
+        self.merge_inner(&mut entity, inner, first);
+        entity
+    }
+
+    /// What stands in place of an opened object.
+    pub(super) fn write_anew(
+        &self,
+        entity: &mut Entity,
+        inner: &Entity,
+        info: &ContentInfo<'_>,
+        opened: &open::Opened,
+        headers: Option<&Headers<'_>>,
+        opening: Opening,
+    ) {
+        let plan = &self.context.plan;
+        let readable = || match &inner.replacement {
+            Some(replacement) => replacement.apply(&opened.plaintext),
+            None if cms::sniff(&opened.plaintext).is_some() => {
+                anew::bare_as_entity(&opened.plaintext, self.line_ending)
+            }
+            None => opened.plaintext.to_vec(),
+        };
+        let written = match opening {
+            Opening::Keep | Opening::Look => return,
+            Opening::Decrypt => Ok((Action::Decrypted, readable())),
+            Opening::Rewrap if opened.cipher.is_weak() => {
+                Err((Action::Refused, "weak-content-encryption"))
+            }
+            Opening::Rewrap => rewrap::rewrap(info, opened, &plan.recipients)
+                .map(|object| match headers {
+                    Some(headers) => anew::object_under(headers, &object, self.line_ending),
+                    None => object,
+                })
+                .map(|bytes| (Action::Rewrapped, bytes))
+                .map_err(|_| (Action::Refused, "cannot-encrypt")),
+            Opening::Content => {
+                let object = seal::seal(&readable(), &plan.recipients, plan.cipher);
+                object
+                    .map(|object| match headers {
+                        Some(_) => anew::object_as_entity(&object, self.line_ending),
+                        None => object,
+                    })
+                    .map(|bytes| (Action::Reencrypted, bytes))
+                    .map_err(|_| (Action::Refused, "cannot-encrypt"))
+            }
+        };
+        match written {
+            Ok((action, bytes)) => {
+                entity.action = action;
+                entity.replacement = Some(Replacement::Entity(bytes));
+            }
+            Err((action, reason)) => {
+                entity.action = action;
+                entity.reason = Some(Reason::Borrowed(reason));
+            }
+        }
+    }
+
+    /// Joins what an opened layer holds to the layer.
+    pub(super) fn merge_inner(&self, entity: &mut Entity, inner: Entity, first: usize) {
+        let signed_inside = !inner.judgement.deciding.is_empty() && !inner.judgement.partial;
+        if signed_inside
+            && entity.content_integrity == Some(ContentIntegrity::None)
+            && self.any_intact(&inner.judgement.deciding)
+        {
+            entity.content_integrity = Some(ContentIntegrity::Signed);
+        }
+        entity.surviving = match (&inner.replacement, entity.action) {
+            (_, Action::Rewrapped | Action::Reencrypted) => Vec::new(),
+            (Some(_), _) => inner.surviving,
+            (None, _) => (first..self.findings.signatures.len()).collect(),
+        };
+        entity.form.extend(inner.form);
+        entity.parts = inner.parts;
+        entity.header_conflicts = inner.header_conflicts;
+        entity.judgement = inner.judgement;
+        entity.signed_bytes = inner.signed_bytes;
+        // What is wrong deeper inside is told, and does not close what was opened.
+        if inner.action.is_failure() && entity.reason.is_none() {
+            entity.reason = Some(match inner.reason {
+                Some(reason) => format!("inner-{reason}").into(),
+                None => format!("inner-{}", inner.action).into(),
+            });
+        }
+    }
+}

@@ -1,0 +1,347 @@
+//! What an entity amounts to, and where it stands: what the walk carries from layer to layer.
+
+use std::ops::Range;
+
+use crate::cms;
+use crate::keys::PrivateKey;
+use crate::limits::LimitExceeded;
+use crate::message::parts::Tree;
+use crate::message::rewrite;
+use crate::smime::open::Closed;
+
+use super::anew;
+use crate::ops::Opening;
+use crate::ops::outcome::{Action, ContentIntegrity, Coverage, Judgement, Reason};
+
+/// Where in a message an entity stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) opening: Opening,
+    /// Counted from 1, outside in.
+    pub(super) layer: u32,
+    /// S/MIME layers, parts and attached messages above, this one included.
+    pub(super) depth: u32,
+    /// Not on the chain of the judged message: a signature here covers a part of it.
+    pub(super) below: bool,
+    /// Not on the chain of the message that was sent: a key is used only for its addressees.
+    pub(super) guarded: bool,
+    /// On a chain, inside a signed layer, which is dropped where this one is opened.
+    pub(super) signed: bool,
+    /// Below a signed layer, which a change here would break.
+    pub(super) sealed: bool,
+    /// It came out of an encrypted layer.
+    pub(super) decrypted: bool,
+}
+
+impl Place {
+    /// The message itself.
+    pub(super) fn root(opening: Opening) -> Self {
+        Self {
+            opening,
+            layer: 1,
+            depth: 1,
+            below: false,
+            guarded: false,
+            signed: false,
+            sealed: false,
+            decrypted: false,
+        }
+    }
+
+    /// What the layer here holds.
+    pub(super) fn next_layer(self) -> Self {
+        Self {
+            layer: self.layer + 1,
+            depth: self.depth + 1,
+            ..self
+        }
+    }
+
+    /// The content of a signed layer.
+    pub(super) fn signed(self) -> Self {
+        Self {
+            signed: true,
+            ..self
+        }
+    }
+
+    /// The content of an opened layer.
+    pub(super) fn decrypted(self, opening: Opening) -> Self {
+        Self {
+            opening,
+            signed: false,
+            sealed: false,
+            decrypted: true,
+            ..self
+        }
+    }
+
+    /// A part below the entity here.
+    pub(super) fn part(self) -> Self {
+        let sealed = self.signed || self.sealed;
+        Self {
+            depth: self.depth + 1,
+            below: true,
+            guarded: true,
+            signed: false,
+            sealed,
+            ..self
+        }
+    }
+
+    /// A message attached to the entity here; its layers count from 1.
+    pub(super) fn attached(self) -> Self {
+        Self {
+            layer: 1,
+            below: false,
+            ..self.part()
+        }
+    }
+
+    /// How much of the judged message a signature here covers.
+    pub(super) fn coverage(self) -> Coverage {
+        if self.below {
+            Coverage::Partial
+        } else {
+            Coverage::Full
+        }
+    }
+}
+
+/// What is to stand in an entity's place.
+#[derive(Debug)]
+pub(super) enum Replacement {
+    /// Another entity.
+    Entity(Vec<u8>),
+    /// The same, but for stretches of it.
+    Ranges(Vec<(Range<usize>, Vec<u8>)>),
+}
+
+impl Replacement {
+    pub(super) fn apply(&self, source: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Entity(bytes) => bytes.clone(),
+            Self::Ranges(ranges) => rewrite::apply(source, &anew::splice(source.len(), ranges)),
+        }
+    }
+}
+
+/// What an entity amounts to.
+#[derive(Debug)]
+pub(super) struct Entity {
+    /// Layers on the chain, outside in.
+    pub(super) form: Vec<&'static str>,
+    /// The form of the first part below the chain that is S/MIME.
+    pub(super) part_form: Option<String>,
+    /// How many such parts there are.
+    pub(super) parts: u32,
+    pub(super) action: Action,
+    pub(super) reason: Option<Reason>,
+    pub(super) replacement: Option<Replacement>,
+    pub(super) surviving: Vec<usize>,
+    pub(super) judgement: Judgement,
+    /// Bytes that intact signatures cover; all of it where the chain is signed.
+    pub(super) signed_bytes: Option<u64>,
+    pub(super) content_encryption: Option<String>,
+    pub(super) content_integrity: Option<ContentIntegrity>,
+    pub(super) opened_with: Option<String>,
+    pub(super) opened_for: Vec<String>,
+    /// Protected fields that differ from the message's own.
+    pub(super) header_conflicts: u32,
+}
+
+impl Entity {
+    pub(super) fn plain() -> Self {
+        Self {
+            form: Vec::new(),
+            part_form: None,
+            parts: 0,
+            action: Action::Plain,
+            reason: None,
+            replacement: None,
+            surviving: Vec::new(),
+            judgement: Judgement::default(),
+            signed_bytes: None,
+            content_encryption: None,
+            content_integrity: None,
+            opened_with: None,
+            opened_for: Vec::new(),
+            header_conflicts: 0,
+        }
+    }
+
+    pub(super) fn of(form: &'static str, action: Action, reason: Option<&'static str>) -> Self {
+        Self {
+            form: vec![form],
+            action,
+            reason: reason.map(Reason::Borrowed),
+            ..Self::plain()
+        }
+    }
+
+    pub(super) fn limit(form: Option<&'static str>, limit: LimitExceeded) -> Self {
+        Self {
+            form: form.into_iter().collect(),
+            action: Action::Refused,
+            reason: Some(Reason::Borrowed(limit.0)),
+            ..Self::plain()
+        }
+    }
+
+    pub(super) fn is_smime(&self) -> bool {
+        !self.form.is_empty() || self.parts > 0 || self.part_form.is_some()
+    }
+
+    pub(super) fn form_text(&self) -> String {
+        match &self.part_form {
+            _ if !self.form.is_empty() => self.form.join(">"),
+            Some(part) => format!("partial:{part}"),
+            None => "plain".into(),
+        }
+    }
+
+    /// A layer whose structure is not what it claims.
+    pub(super) fn malformed(form: &'static str) -> Self {
+        let mut entity = Self::of(form, Action::Malformed, Some("cms-malformed"));
+        entity.judgement.invalid = matches!(form, "clear-signed" | "opaque-signed");
+        entity
+    }
+
+    /// A signed layer around `inner`; `signed` are its SignerInfos, and where it is `broken` there
+    /// is nothing that could be intact.
+    pub(super) fn signed(
+        form: &'static str,
+        signed: Vec<usize>,
+        broken: bool,
+        inner: Self,
+    ) -> Self {
+        let chain_inside = !inner.form.is_empty();
+        let judgement = if inner.judgement.partial || inner.judgement.deciding.is_empty() {
+            let invalid = broken || (chain_inside && inner.judgement.invalid);
+            Judgement {
+                deciding: signed,
+                outer: Vec::new(),
+                partial: false,
+                invalid,
+            }
+        } else {
+            let mut outer = signed;
+            outer.extend(&inner.judgement.outer);
+            Judgement {
+                outer,
+                invalid: broken || inner.judgement.invalid,
+                ..inner.judgement.clone()
+            }
+        };
+        let mut entity = Self { judgement, ..inner };
+        entity.form.insert(0, form);
+        if entity.action == Action::Plain {
+            entity.action = Action::Kept;
+        }
+        // A part inside is written only with the layer that covers it.
+        if matches!(entity.replacement, Some(Replacement::Ranges(_))) {
+            entity.replacement = None;
+        }
+        entity
+    }
+
+    /// Counts a part (or, where `attached`, a message that was judged by itself) of this entity.
+    pub(super) fn add_part(&mut self, found: Self, attached: bool) {
+        self.parts += found.parts.max(1);
+        if self.part_form.is_none() && (!found.form.is_empty() || found.part_form.is_some()) {
+            let form = if found.form.is_empty() {
+                found.part_form
+            } else {
+                Some(found.form.join(">"))
+            };
+            self.part_form = form;
+        }
+        let settles =
+            found.action.is_failure() || found.action.is_change() || self.action == Action::Plain;
+        if !self.action.is_failure() && settles {
+            self.action = found.action;
+            self.reason = found.reason;
+        }
+        self.surviving.extend(found.surviving);
+        if attached {
+            return;
+        }
+        self.judgement.deciding.extend(found.judgement.deciding);
+        self.judgement.deciding.extend(found.judgement.outer);
+        self.judgement.partial = !self.judgement.deciding.is_empty();
+        self.judgement.invalid |= found.judgement.invalid;
+        if let Some(bytes) = found.signed_bytes {
+            *self.signed_bytes.get_or_insert(0) += bytes;
+        }
+        if self.content_encryption.is_none() {
+            self.content_encryption = found.content_encryption;
+            self.content_integrity = found.content_integrity;
+            self.opened_with = found.opened_with;
+            self.opened_for = found.opened_for;
+        }
+    }
+}
+
+/// A part that claims to be S/MIME and is not: named by its claim.
+pub(super) fn mislabelled(tree: &Tree<'_>, index: usize) -> Entity {
+    let Some(part) = tree.parts.get(index) else {
+        return Entity::plain();
+    };
+    let claim = part
+        .content_type
+        .param("smime-type")
+        .unwrap_or_default()
+        .to_ascii_lowercase();
+    let form = match claim.as_str() {
+        "enveloped-data" => "enveloped",
+        "authenveloped-data" => "auth-enveloped",
+        "signed-data" => "opaque-signed",
+        "certs-only" => "certs-only",
+        "compressed-data" => "compressed",
+        _ if part.content_type.kind.ends_with("pkcs7-signature") => "clear-signed",
+        _ => "other-encrypted",
+    };
+    Entity::malformed(form)
+}
+
+pub(super) fn form_of_type(content_type: cms::oid::Oid<'_>) -> Option<&'static str> {
+    let forms = [
+        (cms::oid::SIGNED_DATA, "opaque-signed"),
+        (cms::oid::ENVELOPED_DATA, "enveloped"),
+        (cms::oid::AUTH_ENVELOPED_DATA, "auth-enveloped"),
+        (cms::oid::ENCRYPTED_DATA, "encrypted"),
+        (cms::oid::DIGESTED_DATA, "digested"),
+        (cms::oid::COMPRESSED_DATA, "compressed"),
+    ];
+    forms
+        .into_iter()
+        .find(|(oid, _)| *oid == content_type)
+        .map(|(_, form)| form)
+}
+
+pub(super) fn closed_words(closed: Closed) -> (Action, Option<Reason>) {
+    let (action, reason) = match closed {
+        Closed::NoKey => (Action::NoKey, None),
+        Closed::MaybeInLockedFile => (Action::NoKey, Some("maybe-in-locked-file")),
+        Closed::Locked => (Action::Locked, None),
+        Closed::Undecryptable => (Action::Undecryptable, None),
+        Closed::Malformed(reason) => (Action::Malformed, Some(reason)),
+        Closed::Unsupported(reason) => (Action::Unsupported, Some(reason)),
+        Closed::Refused(reason) => (Action::Refused, Some(reason)),
+    };
+    (action, reason.map(Reason::Borrowed))
+}
+
+pub(super) fn addresses(key: &PrivateKey) -> Vec<String> {
+    let mut addresses: Vec<String> = Vec::new();
+    for address in key
+        .certificates
+        .iter()
+        .flat_map(|certificate| &certificate.addresses)
+    {
+        if !addresses.contains(address) {
+            addresses.push(address.clone());
+        }
+    }
+    addresses
+}

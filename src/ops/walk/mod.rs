@@ -1,0 +1,307 @@
+//! The layers of a message, outside in. Decrypted content is parsed again, with one budget for the
+//! whole message.
+//!
+//! A message has one *chain*: the root entity, and whatever that holds when it is itself an
+//! S/MIME layer. The chain gives the message its form, its outcome and its verdict. S/MIME that
+//! lies deeper is a *part*: it is counted, opened where the message addresses its owner, and makes
+//! no verdict better. An attached message is judged in its own right.
+//!
+//! What stays closed below a chain that opened does not close it again: the message is
+//! `decrypted`, and the reason names the part's trouble. Where nothing but parts is encrypted, one
+//! that fails leaves the message as it was.
+
+use crate::cms;
+use crate::cms::content::Content;
+use crate::limits::{Budget, LimitExceeded};
+use crate::message::headers::{Encoding, Headers, LineEnding};
+use crate::message::parts::{self, Tree};
+use crate::message::rewrite::{self, Piece};
+use crate::message::transfer;
+use crate::smime::find::{self, Kind};
+use crate::smime::open::Sealed;
+
+use super::facts::Facts;
+use super::outcome::{Action, Coverage, Findings, MessageFinding, Outcome, SeenCertificate};
+use super::{Context, Input, Opening};
+use entity::{Entity, Place, Replacement};
+
+mod anew;
+mod below;
+mod encrypted;
+mod entity;
+mod signed;
+
+/// Walks one message.
+pub fn message(context: &Context, input: &Input<'_>, opening: Opening) -> Outcome {
+    let headers = Headers::parse(input.bytes);
+    let mut walker = Walker {
+        context,
+        budget: Budget::new(&context.limits),
+        quoting: input.quoting,
+        line_ending: if input.cms {
+            LineEnding::CrLf
+        } else {
+            headers.line_ending()
+        },
+        findings: Findings::default(),
+        certificates: Vec::new(),
+    };
+    let facts = Facts::of(&headers, String::new(), input.received);
+    walker.findings.messages.push(facts.clone().finding());
+    let place = Place::root(opening);
+    let entity = if input.cms {
+        walker.bare_object(&facts, &facts, input.bytes, place)
+    } else {
+        walker.entity(&facts, &facts, input.bytes, place)
+    };
+    let body_len = input.bytes.len().saturating_sub(headers.body_start());
+    let mut edits = entity
+        .replacement
+        .as_ref()
+        .map(|replacement| match replacement {
+            Replacement::Entity(bytes) if input.cms => vec![Piece::Owned(bytes.clone())],
+            Replacement::Entity(bytes) => {
+                let fitted = walker.fit(bytes);
+                rewrite::replace_root(input.bytes, &headers, fitted.as_deref().unwrap_or(bytes))
+            }
+            Replacement::Ranges(ranges) => anew::splice(input.bytes.len(), ranges),
+        });
+    let surviving = entity.surviving.clone();
+    if entity.action.is_failure() {
+        edits = None;
+        for attached in walker.findings.messages.iter_mut().skip(1) {
+            attached.unchanged_because(entity.action, "carrier-unchanged");
+        }
+    }
+    walker.describe(0, &facts, entity, body_len);
+    Outcome {
+        findings: walker.findings,
+        certificates: walker.certificates,
+        edits,
+        surviving,
+    }
+}
+
+struct Walker<'c> {
+    context: &'c Context,
+    budget: Budget,
+    quoting: bool,
+    line_ending: LineEnding,
+    findings: Findings,
+    certificates: Vec<SeenCertificate>,
+}
+
+impl Walker<'_> {
+    /// An entity with headers. `outer` is the message that was sent, whose header says for whom;
+    /// `facts` the one being judged.
+    fn entity(&mut self, outer: &Facts, facts: &Facts, bytes: &[u8], place: Place) -> Entity {
+        if place.depth > self.budget.max_depth() {
+            return Entity::limit(None, LimitExceeded("limit-depth"));
+        }
+        let tree = if place.layer == 1 {
+            parts::parse(bytes, &mut self.budget)
+        } else {
+            parts::parse_entity(bytes, &mut self.budget)
+        };
+        let limit = tree.limit;
+        let entity = self.part(outer, facts, &tree, 0, place);
+        match limit {
+            Some(limit) if !entity.action.is_failure() => Entity {
+                action: Action::Refused,
+                reason: Some(limit.0.into()),
+                replacement: None,
+                ..entity
+            },
+            _ => entity,
+        }
+    }
+
+    fn part(
+        &mut self,
+        outer: &Facts,
+        facts: &Facts,
+        tree: &Tree<'_>,
+        index: usize,
+        place: Place,
+    ) -> Entity {
+        let conflicts = if place.layer > 1 && !place.below {
+            header_conflicts(facts, tree, index)
+        } else {
+            0
+        };
+        let mut entity = self.part_of_kind(outer, facts, tree, index, place);
+        entity.header_conflicts += conflicts;
+        entity
+    }
+
+    fn part_of_kind(
+        &mut self,
+        outer: &Facts,
+        facts: &Facts,
+        tree: &Tree<'_>,
+        index: usize,
+        place: Place,
+    ) -> Entity {
+        match find::kind(tree, index) {
+            Some(Kind::ClearSigned { content, signature }) => {
+                self.clear_signed(outer, facts, tree, (index, content, signature), place)
+            }
+            Some(Kind::Cms | Kind::StraySignature) => self.leaf(outer, facts, tree, index, place),
+            Some(Kind::Mislabelled) => entity::mislabelled(tree, index),
+            Some(Kind::Document) => Entity {
+                parts: 1,
+                ..Entity::plain()
+            },
+            Some(Kind::Foreign(form)) => Entity::of(form, Action::Plain, None),
+            None => self.below(outer, facts, tree, index, place),
+        }
+    }
+
+    fn leaf(
+        &mut self,
+        outer: &Facts,
+        facts: &Facts,
+        tree: &Tree<'_>,
+        index: usize,
+        place: Place,
+    ) -> Entity {
+        let Some(part) = tree.parts.get(index) else {
+            return Entity::plain();
+        };
+        let Some(object) = find::object(tree, part) else {
+            return entity::mislabelled(tree, index);
+        };
+        if let Err(limit) = self.budget.expanded_bytes(object.len()) {
+            return Entity::limit(None, limit);
+        }
+        let entity = tree.bytes.get(part.entity.clone()).unwrap_or_default();
+        self.object(outer, facts, &object, Some(&Headers::parse(entity)), place)
+    }
+
+    /// A CMS object that stands without MIME headers: a file, or the content of another object.
+    fn bare_object(&mut self, outer: &Facts, facts: &Facts, bytes: &[u8], place: Place) -> Entity {
+        let der = cms::unarmor(bytes).or_else(|| {
+            (cms::sniff(bytes).is_none())
+                .then(|| {
+                    transfer::decode(Encoding::Base64, bytes)
+                        .ok()
+                        .map(|decoded| decoded.bytes.into_owned())
+                })
+                .flatten()
+        });
+        self.object(outer, facts, der.as_deref().unwrap_or(bytes), None, place)
+    }
+
+    fn object(
+        &mut self,
+        outer: &Facts,
+        facts: &Facts,
+        bytes: &[u8],
+        headers: Option<&Headers<'_>>,
+        place: Place,
+    ) -> Entity {
+        if place.depth > self.budget.max_depth() {
+            return Entity::limit(None, LimitExceeded("limit-depth"));
+        }
+        if let Err(limit) = self.budget.object() {
+            return Entity::limit(None, limit);
+        }
+        let Ok(info) = cms::parse(bytes) else {
+            let form = cms::sniff(bytes)
+                .and_then(entity::form_of_type)
+                .unwrap_or("other-encrypted");
+            return Entity::malformed(form);
+        };
+        match &info.content {
+            Content::Signed(data) => self.opaque_signed(outer, facts, data, place),
+            Content::Enveloped(data) => self.encrypted(
+                outer,
+                facts,
+                &info,
+                Sealed::Enveloped(data),
+                "enveloped",
+                headers,
+                place,
+            ),
+            Content::AuthEnveloped(data) => self.encrypted(
+                outer,
+                facts,
+                &info,
+                Sealed::AuthEnveloped(data),
+                "auth-enveloped",
+                headers,
+                place,
+            ),
+            Content::Encrypted(_) => match place.opening {
+                Opening::Keep | Opening::Look => Entity::of("encrypted", Action::Kept, None),
+                _ => Entity::of("encrypted", Action::Unsupported, Some("password-encrypted")),
+            },
+            Content::Digested(_) => Entity::of("digested", Action::Kept, None),
+            Content::Compressed(_) => Entity::of("compressed", Action::Kept, None),
+            Content::Data(_) | Content::Other => Entity::malformed("other-encrypted"),
+        }
+    }
+
+    /// `entity` with the message's line ends, where it is text through and through; a part that
+    /// calls itself binary is left as it is.
+    fn fit(&self, entity: &[u8]) -> Option<Vec<u8>> {
+        let binary = || memchr::memmem::find(entity, b"binary").is_some();
+        match self.line_ending {
+            LineEnding::Lf if !binary() => transfer::to_lf_if_text(entity),
+            _ => None,
+        }
+    }
+
+    fn describe(&mut self, slot: usize, facts: &Facts, entity: Entity, body_len: usize) {
+        let signing = entity
+            .judgement
+            .deciding
+            .iter()
+            .chain(&entity.judgement.outer)
+            .find_map(|index| self.findings.signatures.get(*index));
+        let time = signing.map(|signature| (signature.verdict_time, signature.time_source));
+        let chain_signed = !entity.judgement.partial
+            && signing.is_some_and(|signature| signature.coverage == Coverage::Full)
+            && entity.signed_bytes.is_some_and(|bytes| bytes > 0);
+        let Some(message) = self.findings.messages.get_mut(slot) else {
+            return;
+        };
+        *message = MessageFinding {
+            form: entity.form_text(),
+            parts: entity.parts,
+            action: entity.action,
+            reason: entity.reason,
+            verdict_time: time.map(|(time, _)| time),
+            time_source: time.map(|(_, source)| source),
+            unsigned_bytes: entity.signed_bytes.map(|bytes| {
+                if chain_signed {
+                    0
+                } else {
+                    (body_len as u64).saturating_sub(bytes)
+                }
+            }),
+            judgement: entity.judgement,
+            content_encryption: entity.content_encryption,
+            content_integrity: entity.content_integrity,
+            opened_with: entity.opened_with,
+            opened_for: entity.opened_for,
+            header_conflicts: entity.header_conflicts,
+            ..facts.clone().finding()
+        };
+    }
+}
+
+/// How many protected fields (RFC 9788 `hp`, the older `protected-headers`) of the entity differ
+/// from the message's own.
+fn header_conflicts(facts: &Facts, tree: &Tree<'_>, index: usize) -> u32 {
+    let Some(part) = tree.parts.get(index) else {
+        return 0;
+    };
+    if part.content_type.param("hp").is_none()
+        && part.content_type.param("protected-headers").is_none()
+    {
+        return 0;
+    }
+    let entity = tree.bytes.get(part.entity.clone()).unwrap_or_default();
+    facts.conflicts(&Headers::parse_part(entity))
+}

@@ -1,0 +1,220 @@
+//! Signed layers: `multipart/signed` and opaque SignedData.
+
+use crate::cms;
+use crate::cms::content::{Content, ContentInfo, SignedData};
+use crate::limits::LimitExceeded;
+use crate::message::parts::Tree;
+use crate::smime::check::{self, Covered};
+use crate::smime::find;
+use crate::text::hex;
+
+use super::Walker;
+use super::entity::{Entity, Place};
+use crate::ops::facts::Facts;
+use crate::ops::outcome::{Action, CertificateFinding, Integrity, SeenCertificate};
+use crate::ops::verify;
+
+impl Walker<'_> {
+    /// `multipart/signed` (RFC 8551 §3.5.3).
+    pub(super) fn clear_signed(
+        &mut self,
+        outer: &Facts,
+        facts: &Facts,
+        tree: &Tree<'_>,
+        (index, content, signature): (usize, usize, usize),
+        place: Place,
+    ) -> Entity {
+        let (Some(whole), Some(content_part), Some(signature_part)) = (
+            tree.parts.get(index),
+            tree.parts.get(content),
+            tree.parts.get(signature),
+        ) else {
+            return Entity::plain();
+        };
+        let place = if whole.children.len() > 2 {
+            Place {
+                below: true,
+                ..place
+            }
+        } else {
+            place
+        };
+        let object = find::object(tree, signature_part).unwrap_or_default();
+        let info = cms::parse(&object);
+        let inner_place = place.next_layer().signed();
+        let Ok(ContentInfo {
+            content: Content::Signed(data),
+            ..
+        }) = &info
+        else {
+            let inner = self.part(outer, facts, tree, content, inner_place);
+            return Entity {
+                action: Action::Malformed,
+                reason: Some("cms-malformed".into()),
+                ..Entity::signed("clear-signed", Vec::new(), true, inner)
+            };
+        };
+        let entity = tree
+            .bytes
+            .get(content_part.entity.clone())
+            .unwrap_or_default();
+        let covered = Covered::Detached {
+            entity,
+            body: content_part
+                .body
+                .start
+                .saturating_sub(content_part.entity.start),
+            quoting: self.quoting && !place.decrypted,
+        };
+        let signed = match self.signers(facts, data, covered, place) {
+            Ok(signed) => signed,
+            Err(limit) => return Entity::limit(Some("clear-signed"), limit),
+        };
+        let intact = self.any_intact(&signed);
+        let inner = self.part(outer, facts, tree, content, inner_place);
+        let signed_bytes = Some(if intact { entity.len() as u64 } else { 0 });
+        Entity {
+            signed_bytes,
+            ..Entity::signed("clear-signed", signed, false, inner)
+        }
+    }
+
+    pub(super) fn opaque_signed(
+        &mut self,
+        outer: &Facts,
+        facts: &Facts,
+        data: &SignedData<'_>,
+        place: Place,
+    ) -> Entity {
+        let content = data.content.as_ref().map(cms::octets::Octets::cow);
+        if data.signers.is_empty() && content.as_ref().is_none_or(|content| content.is_empty()) {
+            return match self.note_certificates(data.certificates.iter().copied(), &[]) {
+                Ok(()) => Entity::of("certs-only", Action::Kept, None),
+                Err(limit) => Entity::limit(Some("certs-only"), limit),
+            };
+        }
+        let covered = content.as_deref().map_or(Covered::Missing, Covered::Opaque);
+        let signed = match self.signers(facts, data, covered, place) {
+            Ok(signed) => signed,
+            Err(limit) => return Entity::limit(Some("opaque-signed"), limit),
+        };
+        let Some(content) = content else {
+            return Entity::signed("clear-signed", signed, false, Entity::plain());
+        };
+        let intact = self.any_intact(&signed);
+        let inner_place = place.next_layer().signed();
+        let inner = if let Err(limit) = self.budget.expanded_bytes(content.len()) {
+            Entity::limit(None, limit)
+        } else if cms::sniff(&content).is_some() {
+            self.bare_object(outer, facts, &content, inner_place)
+        } else {
+            self.entity(outer, facts, &content, inner_place)
+        };
+        let signed_bytes = Some(if intact { content.len() as u64 } else { 0 });
+        Entity {
+            signed_bytes,
+            ..Entity::signed("opaque-signed", signed, data.signers.is_empty(), inner)
+        }
+    }
+
+    /// Checks every SignerInfo, keeps the findings, and gives their indices.
+    pub(super) fn signers(
+        &mut self,
+        facts: &Facts,
+        data: &SignedData<'_>,
+        covered: Covered<'_>,
+        place: Place,
+    ) -> Result<Vec<usize>, LimitExceeded> {
+        self.budget.signers(data.signers.len())?;
+        self.budget.certificates(data.certificates.len())?;
+        let first = self.findings.signatures.len();
+        let carried = check::certificates(data, &self.context.cache);
+        let checks = check::signers(data, covered, &carried, &self.context.pool);
+        let mut signed_by = Vec::new();
+        for (signer, check) in data.signers.iter().zip(checks) {
+            if let Some(certificate) = &check.certificate {
+                signed_by.push((certificate.sha256, self.findings.signatures.len()));
+            }
+            let finding = verify::finding(
+                self.context,
+                facts,
+                signer,
+                check,
+                place.layer,
+                place.coverage(),
+            );
+            self.findings.signatures.push(finding);
+        }
+        if data.signers.is_empty() {
+            let finding = verify::nobody(self.context, facts, place.layer, place.coverage());
+            self.findings.signatures.push(finding);
+        }
+        self.remember(
+            carried
+                .iter()
+                .map(|certificate| (certificate.sha256, certificate.der.clone())),
+            &signed_by,
+        );
+        Ok((first..self.findings.signatures.len()).collect())
+    }
+
+    pub(super) fn any_intact(&self, indices: &[usize]) -> bool {
+        indices.iter().any(|index| {
+            self.findings
+                .signatures
+                .get(*index)
+                .is_some_and(|found| found.integrity == Integrity::Intact)
+        })
+    }
+
+    pub(super) fn note_certificates<'d>(
+        &mut self,
+        ders: impl Iterator<Item = &'d [u8]> + Clone,
+        signed_by: &[([u8; 32], usize)],
+    ) -> Result<(), LimitExceeded> {
+        self.budget.certificates(ders.clone().count())?;
+        let decoded: Vec<_> = ders.filter_map(|der| self.context.cache.get(der)).collect();
+        self.remember(
+            decoded
+                .iter()
+                .map(|certificate| (certificate.sha256, certificate.der.clone())),
+            signed_by,
+        );
+        Ok(())
+    }
+
+    /// Keeps certificates that the message carries, and signers' certificates found elsewhere.
+    pub(super) fn remember(
+        &mut self,
+        carried: impl Iterator<Item = ([u8; 32], std::sync::Arc<[u8]>)>,
+        signed_by: &[([u8; 32], usize)],
+    ) {
+        for (digest, der) in carried {
+            if !self.certificates.iter().any(|known| known.sha256 == digest) {
+                self.certificates.push(SeenCertificate {
+                    sha256: digest,
+                    der,
+                });
+                self.findings.certificates.push(CertificateFinding {
+                    sha256: hex(&digest),
+                    signed: Vec::new(),
+                });
+            }
+        }
+        for (digest, index) in signed_by {
+            let sha256 = hex(digest);
+            match self
+                .findings
+                .certificates
+                .iter_mut()
+                .find(|known| known.sha256 == sha256)
+            {
+                Some(known) => known.signed.push(*index),
+                None => self.findings.certificates.push(CertificateFinding {
+                    sha256,
+                    signed: vec![*index],
+                }),
+            }
+        }
+    }
+}
