@@ -1,5 +1,36 @@
 //! What an auditor reads: rows and files, written once, at the end, from the journal's records.
+//!
+//! | file | answers |
+//! |---|---|
+//! | [`record`] | what is kept of a run |
+//! | [`rows`] | which columns each report has |
+//! | [`csv`] `sheet` | how a row becomes a line that no spreadsheet runs |
+//! | `judging` | what a signature amounts to when all certificates are known |
+//! | `evidence` | what the archive says of each certificate |
+//! | [`missing`] | whose key files are still needed |
+//! | [`advice`] | what to do about a message that failed |
+//! | [`totals`] [`summary`] | how many of what; the last lines on a terminal |
+//! | [`custody`] | who ran it, when, with what |
+//! | [`write`] | all of them, in two walks |
 
+pub mod advice;
 pub mod csv;
+pub mod custody;
+mod evidence;
+mod judging;
+pub mod missing;
 pub mod record;
 pub mod rows;
+mod sheet;
+pub mod summary;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod totals;
+mod write;
+
+pub use custody::RunInfo;
+pub use judging::Judging;
+pub(crate) use sheet::Pending;
+pub use sheet::Target;
+pub use totals::Totals;
+pub use write::{OnSighting, Records, Sighting, file_names, files_in, write};

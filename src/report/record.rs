@@ -73,3 +73,15 @@ pub struct CertificateRecord {
     /// The DER, base64.
     pub der: String,
 }
+
+/// What the journal keeps for the reports, in the order it happened.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Record {
+    /// One message.
+    Message(Box<MessageRecord>),
+    /// A certificate, before the first message that holds it.
+    Certificate(CertificateRecord),
+    /// A file, or a mailbox after its last message.
+    File(FileRecord),
+}

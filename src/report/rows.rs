@@ -4,7 +4,7 @@
 //! Times are RFC 3339 in UTC, names RFC 4514, serials and hashes lower-case hex, lists joined by
 //! a space; what is not known is empty.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A row of a report.
 pub trait Row: Serialize {
@@ -53,7 +53,7 @@ impl Value for Option<u64> {
 macro_rules! rows {
     ($($(#[$meta:meta])* $name:ident { $($field:ident: $kind:ty),+ $(,)? })+) => {$(
         $(#[$meta])*
-        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
         #[expect(missing_docs, reason = "the columns are described in docs/reference/reports.md")]
         pub struct $name { $(pub $field: $kind),+ }
 

@@ -1,0 +1,173 @@
+//! What an administrator can do about a message that failed, as one plain sentence or two.
+
+use std::collections::HashMap;
+
+use crate::keys::keyring::{KeyFileStatus, KeyRing};
+use crate::ops::outcome::{Action, KeyStatus, MessageFinding, RecipientFinding};
+use crate::text;
+
+/// Recipients that are named before the rest is only counted.
+const NAMED: usize = 3;
+
+/// Knows which key files are locked, and whose they are.
+#[derive(Debug, Default)]
+pub struct Adviser {
+    locked_files: Vec<String>,
+    /// By issuer and serial, or by nothing and key identifier, as reports spell them.
+    files: HashMap<(String, String), String>,
+}
+
+impl Adviser {
+    /// Looks through the key files.
+    pub fn new(keyring: &KeyRing) -> Self {
+        let mut adviser = Self::default();
+        for file in keyring.files().iter().filter(|file| file.status == KeyFileStatus::Locked) {
+            let name = file.path.file_name().map(|name| text::escape_path(name.as_ref())).unwrap_or_default();
+            for certificate in &file.certificates {
+                let serial = text::hex(&certificate.serial);
+                adviser.files.insert((certificate.issuer.clone(), serial), name.clone());
+                if let Some(ski) = &certificate.ski {
+                    adviser.files.insert((String::new(), text::hex(ski)), name.clone());
+                }
+            }
+            adviser.locked_files.push(name);
+        }
+        adviser
+    }
+
+    /// The names of the key files that stayed locked.
+    pub fn locked_files(&self) -> &[String] {
+        &self.locked_files
+    }
+
+    /// The locked file that holds the key of `recipient`, where that is known.
+    pub fn locked_file(&self, recipient: &RecipientFinding) -> Option<&str> {
+        let by_serial = (recipient.issuer.clone(), recipient.serial.clone());
+        let by_ski = (String::new(), recipient.ski.clone());
+        let found = self.files.get(&by_serial).or_else(|| self.files.get(&by_ski));
+        found.map(String::as_str)
+    }
+
+    /// What to do about `message`, whose recipients are among `recipients`.
+    pub fn what_to_do(&self, message: &MessageFinding, recipients: &[RecipientFinding]) -> String {
+        let of_message = || recipients.iter().filter(|recipient| recipient.part == message.part);
+        let reason = message.reason.as_deref().unwrap_or_default();
+        match message.action {
+            Action::Locked => {
+                let locked: Vec<_> =
+                    of_message().filter(|recipient| recipient.key_status == KeyStatus::Locked).collect();
+                self.unlock(&locked)
+            }
+            Action::NoKey if reason == "maybe-in-locked-file" => format!(
+                "The key may be in a file that is locked ({}): run again with --passphrases. Else it is missing: {}.",
+                self.locked_files.join(", "),
+                name_all(&of_message().collect::<Vec<_>>())
+            ),
+            Action::NoKey => format!(
+                "Get the key file of one recipient ({}), add it to --keys and run again.",
+                name_all(&of_message().collect::<Vec<_>>())
+            ),
+            Action::Undecryptable => "A recipient's key was tried and did not open it: the message or the key file \
+                 is damaged. Look for another copy of either."
+                .into(),
+            Action::Malformed => {
+                format!("The message is damaged ({reason}): look for another copy, in a backup or at another recipient's.")
+            }
+            Action::Unsupported => {
+                format!("This version of p7mill does not know what it needs ({reason}): try a later version.")
+            }
+            Action::Refused => refused(reason),
+            _ => String::new(),
+        }
+    }
+
+    fn unlock(&self, locked: &[&RecipientFinding]) -> String {
+        let Some(first) = locked.first() else {
+            return "A recipient's key is in a locked key file: run again with --passphrases.".into();
+        };
+        let file = locked.iter().find_map(|recipient| Some((*recipient, self.locked_file(recipient)?)));
+        let (recipient, file) = match file {
+            Some((recipient, file)) => (recipient, file.to_owned()),
+            None => (*first, "a key file".to_owned()),
+        };
+        format!("The key for {} is in {file}, which is locked: run again with --passphrases.", name_one(recipient))
+    }
+}
+
+fn refused(reason: &str) -> String {
+    match reason {
+        "weak-content-encryption" => "Its cipher is too weak to be kept: run again with --mode content.".into(),
+        "key-not-addressed" => "A part is encrypted for somebody to whom the message was not sent; it may have been \
+             pasted. If it should be opened, save that part as a file and open it alone."
+            .into(),
+        "inside-signature" => {
+            "Opening the part would break the signature around it: save that part as a file and open it alone.".into()
+        }
+        "carrier-unchanged" => "The message around it stays as it was: see that message's row.".into(),
+        "internal-error" => {
+            "p7mill failed at this message, which was copied as it is: please report it, with the version in run.json."
+                .into()
+        }
+        _ if reason.starts_with("limit-") => {
+            format!("It goes beyond what any honest message needs ({reason}): look at it by hand.")
+        }
+        _ => format!("Refused ({reason}): docs/reference/reasons.md says what that means."),
+    }
+}
+
+fn name_all(recipients: &[&RecipientFinding]) -> String {
+    if recipients.is_empty() {
+        return "it names none".into();
+    }
+    let named: Vec<_> = recipients.iter().take(NAMED).map(|recipient| name_one(recipient)).collect();
+    let more = recipients.len().saturating_sub(NAMED);
+    let rest = if more > 0 { format!(" or {more} more") } else { String::new() };
+    format!("{}{rest}", named.join("; "))
+}
+
+fn name_one(recipient: &RecipientFinding) -> String {
+    let mut name = String::new();
+    if !recipient.address.is_empty() && !recipient.cert_sha256.is_empty() {
+        name.push_str(&recipient.address);
+        name.push_str(", ");
+    }
+    if recipient.serial.is_empty() {
+        name.push_str(&format!("key identifier {}", recipient.ski));
+    } else {
+        name.push_str(&format!("{}, serial {}", recipient.issuer, recipient.serial));
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::testing;
+
+    #[test]
+    fn the_sentence_names_the_file_and_the_key() {
+        let mut adviser = Adviser::default();
+        adviser.locked_files.push("h.p12".into());
+        adviser.files.insert(("CN=ca".into(), "0a".into()), "h.p12".into());
+        let recipients =
+            [testing::recipient("0b", KeyStatus::Missing), testing::recipient("0a", KeyStatus::Locked)];
+        let finding = testing::finding(Action::Locked);
+        assert_eq!(
+            adviser.what_to_do(&finding, &recipients),
+            "The key for CN=ca, serial 0a is in h.p12, which is locked: run again with --passphrases."
+        );
+        let finding = testing::finding(Action::NoKey);
+        assert_eq!(
+            adviser.what_to_do(&finding, &recipients[..1]),
+            "Get the key file of one recipient (CN=ca, serial 0b), add it to --keys and run again."
+        );
+    }
+
+    #[test]
+    fn every_failure_has_its_sentence() {
+        for &action in Action::ALL {
+            let said = Adviser::default().what_to_do(&testing::finding(action), &[]);
+            assert_eq!(said.is_empty(), !action.is_failure(), "{action}");
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Whose key files are still needed: the smallest set that would open the most, by greedy cover.
+//!
+//! A message that no key at hand opens is opened by the key of any *one* of its recipients. Taking
+//! again and again the key that opens the most of what is left is within a factor of ln n of the
+//! smallest set, and nothing better is to be had in polynomial time (Feige 1998).
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
+
+use super::record::MessageRecord;
+use super::rows::MissingKeyRow;
+use crate::ops::outcome::{Action, KeyStatus, RecipientFinding, RecipientKind};
+use crate::text;
+
+/// Gathers the recipients of unopened messages.
+#[derive(Debug, Default)]
+pub struct Missing {
+    keys: Vec<Key>,
+    by_name: HashMap<Name, u32>,
+    /// For each unopened layer, its recipients: indices into `keys`.
+    locks: Vec<Box<[u32]>>,
+}
+
+/// What a RecipientInfo calls its recipient, in order of preference for rows with equal counts.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Name {
+    issuer: String,
+    serial: String,
+    ski: String,
+}
+
+#[derive(Debug)]
+struct Key {
+    name: Name,
+    status: KeyStatus,
+    /// From a certificate that was known when the message was read.
+    address: Option<String>,
+    guesses: BTreeMap<String, u32>,
+    first: Option<i64>,
+    last: Option<i64>,
+    /// How many unopened layers name it.
+    layers: u64,
+}
+
+impl Missing {
+    /// Takes in one message.
+    pub fn add(&mut self, record: &MessageRecord) {
+        let recipients = &record.findings.recipients;
+        for message in &record.findings.messages {
+            // What was opened after all, by a key that nothing names a recipient's, is not missing.
+            if message.action.is_change() || message.action == Action::Undecryptable {
+                continue;
+            }
+            let layer = recipients.iter().filter(|r| r.part == message.part).map(|r| r.layer).max();
+            let Some(layer) = layer else { continue };
+            // The innermost layer that is seen is the one that did not open.
+            let of_layer = recipients.iter().filter(|r| r.part == message.part && r.layer == layer);
+            self.add_layer(of_layer, message.date);
+        }
+    }
+
+    fn add_layer<'a>(
+        &mut self,
+        recipients: impl Iterator<Item = &'a RecipientFinding> + Clone,
+        date: Option<i64>,
+    ) {
+        if recipients.clone().any(|r| r.key_status == KeyStatus::Open) {
+            return;
+        }
+        let mut lock: Vec<u32> = recipients.filter_map(|r| self.key(r, date)).collect();
+        lock.sort_unstable();
+        lock.dedup();
+        for &index in &lock {
+            if let Some(key) = self.keys.get_mut(index as usize) {
+                key.layers += 1;
+            }
+        }
+        if !lock.is_empty() {
+            self.locks.push(lock.into());
+        }
+    }
+
+    fn key(&mut self, recipient: &RecipientFinding, date: Option<i64>) -> Option<u32> {
+        let kind_has_key = matches!(recipient.kind, RecipientKind::Ktri | RecipientKind::Kari);
+        if !kind_has_key || !matches!(recipient.key_status, KeyStatus::Missing | KeyStatus::Locked) {
+            return None;
+        }
+        let name = Name {
+            issuer: recipient.issuer.clone(),
+            serial: recipient.serial.clone(),
+            ski: recipient.ski.clone(),
+        };
+        let next = u32::try_from(self.keys.len()).ok()?;
+        let index = *self.by_name.entry(name.clone()).or_insert(next);
+        if index == next {
+            self.keys.push(Key {
+                name,
+                status: KeyStatus::Missing,
+                address: None,
+                guesses: BTreeMap::new(),
+                first: None,
+                last: None,
+                layers: 0,
+            });
+        }
+        let key = self.keys.get_mut(index as usize)?;
+        if recipient.key_status == KeyStatus::Locked {
+            key.status = KeyStatus::Locked;
+        }
+        match (recipient.address.is_empty(), recipient.cert_sha256.is_empty()) {
+            (true, _) => {}
+            (false, true) => *key.guesses.entry(recipient.address.clone()).or_default() += 1,
+            (false, false) if key.address.is_none() => key.address = Some(recipient.address.clone()),
+            (false, false) => {}
+        }
+        if let Some(date) = date {
+            key.first = Some(key.first.map_or(date, |first| first.min(date)));
+            key.last = Some(key.last.map_or(date, |last| last.max(date)));
+        }
+        Some(index)
+    }
+
+    /// How many layers no key at hand opened though some key would.
+    pub fn unopened(&self) -> u64 {
+        self.locks.len() as u64
+    }
+
+    /// The rows, the key that newly opens the most first; among equals by name. `known` says an
+    /// address for an issuer and serial, or for a key identifier, from certificates seen later.
+    pub fn rows(&self, known: &dyn Fn(&str, &str, &str) -> Option<String>) -> Vec<MissingKeyRow> {
+        let total = self.unopened();
+        let mut opened = 0;
+        let cover = self.cover();
+        cover
+            .into_iter()
+            .filter_map(|(index, newly)| {
+                let key = self.keys.get(index as usize)?;
+                opened += newly;
+                Some(key.row(newly, percent(opened, total), known))
+            })
+            .collect()
+    }
+
+    /// The chosen keys and how many layers each newly opens.
+    ///
+    /// Every key stands in the heap once, under a count that may be too high; one found too high
+    /// goes back with the right count. A key goes back only after its count fell, so the whole is
+    /// linear in the number of recipients, but for the heap's logarithm.
+    fn cover(&self) -> Vec<(u32, u64)> {
+        let mut by_key: Vec<Vec<u32>> = vec![Vec::new(); self.keys.len()];
+        for (lock, keys) in (0_u32..).zip(&self.locks) {
+            for &key in keys {
+                if let Some(locks) = by_key.get_mut(key as usize) {
+                    locks.push(lock);
+                }
+            }
+        }
+        let mut counts: Vec<u64> = by_key.iter().map(|locks| locks.len() as u64).collect();
+        let mut open = vec![false; self.locks.len()];
+        let mut heap: BinaryHeap<(u64, Reverse<&Name>, u32)> = (0_u32..)
+            .zip(self.keys.iter().zip(&counts))
+            .map(|(index, (key, count))| (*count, Reverse(&key.name), index))
+            .collect();
+        let mut chosen = Vec::new();
+        while let Some((claimed, name, index)) = heap.pop() {
+            let count = counts.get(index as usize).copied().unwrap_or(0);
+            if count == 0 {
+                continue;
+            }
+            if count < claimed {
+                heap.push((count, name, index));
+                continue;
+            }
+            chosen.push((index, count));
+            for &lock in by_key.get(index as usize).into_iter().flatten() {
+                if open.get_mut(lock as usize).is_none_or(|open| std::mem::replace(open, true)) {
+                    continue;
+                }
+                for &other in self.locks.get(lock as usize).into_iter().flatten() {
+                    if let Some(count) = counts.get_mut(other as usize) {
+                        *count -= 1;
+                    }
+                }
+            }
+        }
+        chosen
+    }
+}
+
+impl Key {
+    fn row(
+        &self,
+        newly_opened: u64,
+        cumulative_percent: String,
+        known: &dyn Fn(&str, &str, &str) -> Option<String>,
+    ) -> MissingKeyRow {
+        let Name { issuer, serial, ski } = self.name.clone();
+        let certain = self.address.clone().or_else(|| known(&issuer, &serial, &ski));
+        // The most frequent guess; the first by name among equals.
+        let guess = self.guesses.iter().max_by_key(|(name, count)| (**count, Reverse(*name)));
+        let (address, source) = match (certain, guess) {
+            (Some(address), _) => (address, "certificate"),
+            (None, Some((address, _))) => (address.clone(), "guessed"),
+            (None, None) => (String::new(), ""),
+        };
+        MissingKeyRow {
+            issuer,
+            serial,
+            ski,
+            address,
+            address_source: source.into(),
+            messages: self.layers,
+            first_date: self.first.map(text::rfc3339).unwrap_or_default(),
+            last_date: self.last.map(text::rfc3339).unwrap_or_default(),
+            key_status: self.status.as_str().into(),
+            newly_opened,
+            cumulative_percent,
+        }
+    }
+}
+
+/// With one decimal, rounded down: "at least 97.3 %" must hold.
+fn percent(part: u64, whole: u64) -> String {
+    let tenths = u128::from(part) * 1000 / u128::from(whole.max(1));
+    format!("{}.{}", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::testing;
+    use std::time::Instant;
+
+    fn sealed(to: &[&str], date: i64) -> MessageRecord {
+        let mut record = testing::message("m", 1, Action::NoKey);
+        record.findings.messages[0].date = Some(date);
+        record.findings.recipients = to.iter().map(|who| testing::recipient(who, KeyStatus::Missing)).collect();
+        record
+    }
+
+    #[test]
+    fn the_cover_is_greedy_and_ordered() {
+        let mut missing = Missing::default();
+        for (to, times) in [(&["a", "b"][..], 3), (&["b", "c"], 2), (&["a"], 1), (&["d"], 2), (&["c"], 0)] {
+            for i in 0..times {
+                missing.add(&sealed(to, i));
+            }
+        }
+        let rows = missing.rows(&|_, serial, _| (serial == "b").then(|| "b@x".into()));
+        let short: Vec<_> = rows
+            .iter()
+            .map(|r| (r.serial.as_str(), r.messages, r.newly_opened, r.cumulative_percent.as_str()))
+            .collect();
+        assert_eq!(short, [("b", 5, 5, "62.5"), ("d", 2, 2, "87.5"), ("a", 4, 1, "100.0")]);
+        assert_eq!((rows[0].address.as_str(), rows[0].address_source.as_str()), ("b@x", "certificate"));
+        assert_eq!(rows[0].last_date, "1970-01-01T00:00:02Z");
+    }
+
+    #[test]
+    fn an_open_recipient_opens_the_layer() {
+        let mut missing = Missing::default();
+        let mut record = sealed(&["a", "b"], 0);
+        record.findings.recipients[1].key_status = KeyStatus::Open;
+        missing.add(&record);
+        assert_eq!(missing.unopened(), 0);
+    }
+
+    #[test]
+    fn a_hundred_thousand_messages_take_no_time() {
+        let mut missing = Missing::default();
+        for i in 0..100_000_u32 {
+            let to: Vec<String> = (0..4).map(|k| (i.wrapping_mul(2_654_435_761) >> (k * 5) & 0x3fff).to_string()).collect();
+            missing.add(&sealed(&to.iter().map(String::as_str).collect::<Vec<_>>(), 0));
+        }
+        let begun = Instant::now();
+        let rows = missing.rows(&|_, _, _| None);
+        assert_eq!(rows.last().unwrap().cumulative_percent, "100.0");
+        assert!(rows.is_sorted_by(|a, b| a.newly_opened >= b.newly_opened));
+        assert!(begun.elapsed().as_secs() < 5);
+    }
+}

@@ -1,0 +1,181 @@
+//! Counts over a whole run: summary.json, the exit code, and the lines that a tired administrator
+//! reads at the end.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::record::{FileRecord, MessageRecord};
+use super::rows::{CertificateRow, MissingKeyRow, SignatureRow};
+use crate::ops::outcome::{Action, MessageFinding, Verdict};
+
+/// Rows that are kept by name before the rest is only counted.
+const NAMED: usize = 20;
+
+type Counts = BTreeMap<String, u64>;
+
+/// What a run found and did. The same inputs give the same totals.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Mailboxes read.
+    pub mailboxes: u64,
+    /// Messages found.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Messages written; `None` without an output folder.
+    pub written: Option<u64>,
+    /// By form.
+    pub forms: Counts,
+    /// By outcome; they add up to [`Totals::messages`].
+    pub outcomes: Counts,
+    /// By verdict, of messages that have one.
+    pub verdicts: Counts,
+    /// Attached messages with S/MIME, which have rows of their own.
+    pub attached: u64,
+    /// Failures by outcome and reason, attached messages included, accepted ones left out.
+    pub failures: BTreeMap<String, Counts>,
+    /// Failures that `--accept` lets pass.
+    pub accepted: u64,
+    /// By verdict.
+    pub signatures: Counts,
+    /// By what they do (`digest`, `content_encryption` …) and name.
+    pub algorithms: BTreeMap<String, Counts>,
+    /// By status.
+    pub certificates: Counts,
+    /// By what became of them.
+    pub files: Counts,
+    /// Files that were not read: how many,
+    pub failed_files: u64,
+    /// and the first of them, with why.
+    pub failed_files_named: Vec<FailedFile>,
+    /// Encrypted layers that no key at hand opens though some key would.
+    pub unopened: u64,
+    /// Keys that would open them all,
+    pub missing_keys: u64,
+    /// and the most useful of them.
+    pub missing_named: Vec<MissingKeyRow>,
+    /// Key files that stayed locked, and how many messages each is known to cost.
+    pub locked_files: Counts,
+}
+
+/// A file that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FailedFile {
+    /// As in sources.csv.
+    pub path: String,
+    /// As in sources.csv.
+    pub status: String,
+}
+
+fn count(counts: &mut Counts, word: &str) {
+    match counts.get_mut(word) {
+        Some(number) => *number += 1,
+        None => {
+            counts.insert(word.to_owned(), 1);
+        }
+    }
+}
+
+impl Totals {
+    /// Takes in a message of a mailbox.
+    pub(super) fn add_message(&mut self, record: &MessageRecord) {
+        self.messages += 1;
+        self.bytes += record.bytes;
+        if let Some(written) = &mut self.written {
+            *written += u64::from(record.out.is_some());
+        }
+        for recipient in &record.findings.recipients {
+            self.algorithm("key_encryption", &recipient.key_encryption);
+        }
+    }
+
+    /// Takes in what was found of a message or of an attached one.
+    pub(super) fn add_finding(&mut self, finding: &MessageFinding, verdict: Option<Verdict>, accept: &[Action]) {
+        if finding.part.is_empty() {
+            count(&mut self.forms, &finding.form);
+            count(&mut self.outcomes, finding.action.as_str());
+            if let Some(verdict) = verdict {
+                count(&mut self.verdicts, verdict.as_str());
+            }
+        } else {
+            self.attached += 1;
+        }
+        if let Some(cipher) = &finding.content_encryption {
+            self.algorithm("content_encryption", cipher);
+        }
+        if finding.action.is_failure() {
+            if accept.contains(&finding.action) {
+                self.accepted += 1;
+            } else {
+                let reasons = self.failures.entry(finding.action.as_str().into()).or_default();
+                count(reasons, finding.reason.as_deref().unwrap_or_default());
+            }
+        }
+    }
+
+    /// Takes in a signature.
+    pub(super) fn add_signature(&mut self, row: &SignatureRow) {
+        count(&mut self.signatures, &row.verdict);
+        self.algorithm("digest", &row.digest);
+        self.algorithm("signature", &row.algorithm);
+        self.algorithm("signer_key", &row.key);
+    }
+
+    /// Takes in a file.
+    pub(super) fn add_file(&mut self, file: &FileRecord) {
+        let word = file.status.split(':').next().unwrap_or_default();
+        self.mailboxes += u64::from(word == "read");
+        count(&mut self.files, word);
+        if file.failed {
+            self.failed_files += 1;
+            if self.failed_files_named.len() < NAMED {
+                self.failed_files_named.push(FailedFile { path: file.path.clone(), status: file.status.clone() });
+            }
+        }
+    }
+
+    /// Takes in a certificate.
+    pub(super) fn add_certificate(&mut self, row: &CertificateRow) {
+        count(&mut self.certificates, &row.status);
+    }
+
+    /// Takes in which keys are missing.
+    pub(super) fn set_missing(&mut self, unopened: u64, rows: &[MissingKeyRow]) {
+        self.unopened = unopened;
+        self.missing_keys = rows.len() as u64;
+        self.missing_named = rows.iter().take(NAMED).cloned().collect();
+    }
+
+    fn algorithm(&mut self, use_for: &str, name: &str) {
+        if !name.is_empty() {
+            match self.algorithms.get_mut(use_for) {
+                Some(counts) => count(counts, name),
+                None => count(self.algorithms.entry(use_for.to_owned()).or_default(), name),
+            }
+        }
+    }
+
+    /// How many failures count, over all outcomes.
+    pub fn failed(&self) -> u64 {
+        self.failures.values().flat_map(BTreeMap::values).sum()
+    }
+
+    /// Whether every signature, and every message that has one, is `valid`.
+    pub fn all_valid(&self) -> bool {
+        let only_valid = |counts: &Counts| counts.keys().all(|word| word == Verdict::Valid.as_str());
+        only_valid(&self.signatures) && only_valid(&self.verdicts)
+    }
+
+    /// The exit code of a run of `command` that came to its end (contract: Exit codes).
+    pub fn exit_code(&self, command: &str) -> u8 {
+        let lost = self.written.is_some_and(|written| written != self.messages);
+        if self.failed() > 0 || self.failed_files > 0 || lost {
+            3
+        } else if command == "verify" && !self.all_valid() {
+            4
+        } else {
+            0
+        }
+    }
+}
