@@ -1,0 +1,300 @@
+//! Whether an output folder may be used, and what is there already.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use super::journal::{End, Entry, Header, Journal};
+use crate::error::{Error, Result};
+use crate::fsio::{self, Lock};
+use crate::report;
+use crate::report::record::Record;
+use crate::text::unescape_path;
+
+/// p7mill's own folder below OUT.
+pub(super) const OWN: &str = ".p7mill";
+/// The manifest, below OUT.
+pub(super) const MANIFEST: &str = "manifest.csv";
+/// Changed messages as they were, below OUT.
+pub(super) const ORIGINALS: &str = "originals";
+/// The reports' usual place below OUT.
+pub(super) const REPORT: &str = "report";
+
+/// Where things lie below an output folder.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    pub(super) out: PathBuf,
+}
+
+impl Layout {
+    pub(super) fn new(out: &Path) -> Self {
+        Self { out: out.to_path_buf() }
+    }
+
+    pub(super) fn own(&self) -> PathBuf {
+        self.out.join(OWN)
+    }
+
+    pub(super) fn journal(&self) -> PathBuf {
+        self.own().join("journal")
+    }
+
+    pub(super) fn lock(&self) -> PathBuf {
+        self.own().join("lock")
+    }
+
+    pub(super) fn staging(&self) -> PathBuf {
+        self.own().join("parts")
+    }
+
+    pub(super) fn manifest(&self) -> PathBuf {
+        self.out.join(MANIFEST)
+    }
+
+    pub(super) fn report(&self) -> PathBuf {
+        self.out.join(REPORT)
+    }
+}
+
+/// What an earlier run left.
+pub(super) enum Ground {
+    /// Nothing: the journal holds the header only.
+    Fresh(Journal),
+    /// An unfinished run.
+    Begun(Journal),
+    /// A finished one: nothing is to be written.
+    Finished(Box<End>),
+}
+
+/// Takes hold of OUT for a run with this header.
+pub(super) fn take(layout: &Layout, header: &Header, start_over: bool) -> Result<(Lock, Ground)> {
+    let found = inspect(layout)?;
+    if matches!(found, State::Foreign) {
+        return Err(Error::Usage(format!(
+            "{} is not empty and was not written by p7mill; name a new folder",
+            layout.out.display()
+        )));
+    }
+    fsio::create_dir_all(&layout.own())?;
+    let lock = Lock::take(&layout.lock(), &layout.out)?;
+    if start_over {
+        clear(layout)?;
+    }
+    if !layout.journal().exists() {
+        return Ok((lock, Ground::Fresh(begin(layout, header)?)));
+    }
+    let journal = Journal::open(&layout.journal())?;
+    let mut known = None;
+    let mut end = None;
+    let mut restored = false;
+    for entry in journal.entries()? {
+        match entry? {
+            Entry::Header(header) => known = Some(header),
+            Entry::End(found) => end = Some(found),
+            Entry::Restored(_) => restored = true,
+            Entry::Record(_) | Entry::Mailbox(_) => {}
+        }
+    }
+    let Some(known) = known else {
+        // Killed before the first line was whole: nothing was written yet.
+        return Ok((lock, Ground::Fresh(begin(layout, header)?)));
+    };
+    compare(layout, &known, header, end.is_some())?;
+    if restored {
+        return Err(Error::Usage(format!(
+            "the originals were put back into {}; --start-over migrates anew",
+            layout.out.display()
+        )));
+    }
+    Ok((lock, end.map_or(Ground::Begun(journal), Ground::Finished)))
+}
+
+fn begin(layout: &Layout, header: &Header) -> Result<Journal> {
+    fsio::create_dir_all(&layout.staging())?;
+    fsio::sync_dir(&layout.own())?;
+    fsio::sync_dir(&layout.out)?;
+    Journal::create(&layout.journal(), header)
+}
+
+/// Two runs go on from each other only where they would write the same.
+fn compare(layout: &Layout, known: &Header, header: &Header, finished: bool) -> Result<()> {
+    let out = layout.out.display();
+    if known.format != header.format || (known.version != header.version && !finished) {
+        return Err(Error::Usage(format!(
+            "{out} was begun by p7mill {}, this is {}: finish it with that version, or --start-over",
+            known.version, header.version
+        )));
+    }
+    let mut changed: Vec<&str> = Vec::new();
+    if known.command != header.command {
+        changed.push("the command");
+    }
+    let names: std::collections::BTreeSet<_> = known.options.keys().chain(header.options.keys()).collect();
+    changed.extend(
+        names.into_iter().filter(|name| known.options.get(*name) != header.options.get(*name)).map(String::as_str),
+    );
+    if changed.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "{out} was made with other options ({} changed); name a new folder, or --start-over",
+        changed.join(", ")
+    )))
+}
+
+enum State {
+    Usable,
+    Foreign,
+}
+
+/// A folder that is missing, empty, p7mill's own, or holds only the reports of a dry run.
+fn inspect(layout: &Layout) -> Result<State> {
+    let entries = match std::fs::read_dir(&layout.out) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(State::Usable),
+        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+            return Err(Error::Usage(format!("{} is not a folder", layout.out.display())));
+        }
+        Err(error) => return Err(Error::io("read", &layout.out)(error)),
+    };
+    let mut foreign = false;
+    let mut own = false;
+    for entry in entries {
+        let name = entry.map_err(Error::io("read", &layout.out))?.file_name();
+        own |= name == OWN;
+        foreign |= name != OWN && !(name == REPORT && only_reports(&layout.report()));
+    }
+    Ok(if foreign && !(own && layout.journal().exists()) { State::Foreign } else { State::Usable })
+}
+
+fn only_reports(dir: &Path) -> bool {
+    let known: HashSet<String> = report::file_names().collect();
+    std::fs::read_dir(dir).is_ok_and(|mut entries| {
+        entries.all(|entry| entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(|name| known.contains(name))))
+    })
+}
+
+/// Removes what p7mill wrote below OUT; refuses, before anything is removed, where something else
+/// is there too.
+fn clear(layout: &Layout) -> Result<()> {
+    if !layout.journal().exists() {
+        return Ok(());
+    }
+    let ours = Ours::read(layout)?;
+    let mut remove = Vec::new();
+    let mut folders = Vec::new();
+    for entry in walkdir::WalkDir::new(&layout.out).min_depth(1).contents_first(true) {
+        let entry = entry.map_err(|e| walk_error(&layout.out, e))?;
+        if entry.path() == layout.lock() {
+            continue;
+        }
+        if entry.file_type().is_dir() {
+            folders.push(entry.into_path());
+        } else if ours.wrote(layout, entry.path()) {
+            remove.push(entry.into_path());
+        } else {
+            return Err(Error::Usage(format!(
+                "{} was not written by p7mill; move it away before --start-over",
+                entry.path().display()
+            )));
+        }
+    }
+    // The journal goes last: as long as it is there, this can be done again.
+    remove.sort_by_key(|path| *path == layout.journal());
+    for path in remove {
+        std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+    }
+    for folder in folders.iter().filter(|folder| **folder != layout.own()) {
+        std::fs::remove_dir(folder).map_err(Error::io("remove", folder))?;
+    }
+    fsio::sync_dir(&layout.own())?;
+    fsio::sync_dir(&layout.out)
+}
+
+/// What a journal says was written.
+struct Ours {
+    files: HashSet<PathBuf>,
+    /// Maildirs; an unfinished run may have put more into the last one than its journal says.
+    maildirs: HashSet<PathBuf>,
+}
+
+impl Ours {
+    fn read(layout: &Layout) -> Result<Self> {
+        let mut ours = Self { files: HashSet::new(), maildirs: HashSet::new() };
+        let out = |path: &str| layout.out.join(unescape_path(path));
+        for record in Journal::read_only(&layout.journal())?.records()? {
+            match record? {
+                Record::Message(message) => {
+                    if let Some(place) = message.out {
+                        if place.end == 0 {
+                            ours.maildirs.insert(out(&place.mailbox));
+                        }
+                        ours.files.insert(out(&place.path));
+                        ours.files.insert(out(&place.mailbox));
+                    }
+                }
+                Record::File(file) => ours.files.extend(file.out.as_deref().map(out)),
+                Record::Certificate(_) => {}
+            }
+        }
+        if let Ok(rows) = super::manifest::read(layout) {
+            ours.files.extend(rows.flatten().map(|row| out(&row.out_path)));
+        }
+        Ok(ours)
+    }
+
+    fn wrote(&self, layout: &Layout, path: &Path) -> bool {
+        let in_maildir = || {
+            let folder = path.parent().filter(|dir| dir.ends_with("cur") || dir.ends_with("new") || dir.ends_with("tmp"));
+            folder.and_then(Path::parent).is_some_and(|maildir| self.maildirs.contains(maildir))
+        };
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        path.starts_with(layout.own())
+            || path.starts_with(layout.out.join(ORIGINALS))
+            || path == layout.manifest()
+            || name.ends_with(fsio::TEMP_SUFFIX)
+            || (path.parent() == Some(&layout.report()) && report::file_names().any(|known| known == name))
+            || self.files.contains(path)
+            || in_maildir()
+    }
+}
+
+pub(super) fn walk_error(base: &Path, error: walkdir::Error) -> Error {
+    let path = error.path().unwrap_or(base).to_path_buf();
+    let source = error.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links"));
+    Error::io("read", path)(source)
+}
+
+/// Refuses a place for output that lies in a source, or holds one.
+pub(super) fn refuse_overlap(sources: &[PathBuf], what: &str, place: &Path) -> Result<()> {
+    let place_real = real(place)?;
+    for source in sources {
+        let source_real = real(source)?;
+        if place_real.starts_with(&source_real) || source_real.starts_with(&place_real) {
+            return Err(Error::Usage(format!(
+                "{what} {} and the source {} must lie apart",
+                place.display(),
+                source.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The absolute path without links, of a path whose last parts may not exist yet.
+fn real(path: &Path) -> Result<PathBuf> {
+    let path = std::path::absolute(path).map_err(Error::io("resolve", path))?;
+    let mut missing = Vec::new();
+    let mut at = path.as_path();
+    loop {
+        match std::fs::canonicalize(at) {
+            Ok(real) => return Ok(missing.iter().rev().fold(real, |path, name| path.join(name))),
+            Err(_) => match (at.file_name(), at.parent()) {
+                (Some(name), Some(parent)) => {
+                    missing.push(name.to_os_string());
+                    at = parent;
+                }
+                _ => return Ok(path),
+            },
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Changed messages as they were: `OUT/originals/ab/<sha256>.eml`, named by their content.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::ground::ORIGINALS;
+use crate::error::{Error, Result};
+use crate::fsio;
+
+/// Keeps originals; each is durable once [`Originals::sync`] has returned.
+#[derive(Debug)]
+pub(super) struct Originals {
+    out: PathBuf,
+    /// Written under a temporary name.
+    pending: BTreeSet<PathBuf>,
+}
+
+/// Where the original with this SHA-256 (lower-case hex) lies, below OUT.
+pub(super) fn name(sha256: &str) -> String {
+    format!("{ORIGINALS}/{}/{sha256}.eml", sha256.get(..2).unwrap_or_default())
+}
+
+impl Originals {
+    pub(super) fn new(out: &Path) -> Self {
+        Self { out: out.to_path_buf(), pending: BTreeSet::new() }
+    }
+
+    /// Keeps `bytes`, whose SHA-256 this is. One that is there already, whole, is success.
+    pub(super) fn keep(&mut self, sha256: &str, bytes: &[u8]) -> Result<()> {
+        let place = self.out.join(name(sha256));
+        let there = std::fs::symlink_metadata(&place)
+            .is_ok_and(|found| found.is_file() && found.len() == bytes.len() as u64)
+            && fsio::read(&place)? == bytes;
+        if there || self.pending.contains(&place) {
+            return Ok(());
+        }
+        let folder = place.parent().unwrap_or(&self.out);
+        if !folder.is_dir() {
+            fsio::create_dir_all(folder)?;
+            fsio::sync_dir(&self.out.join(ORIGINALS))?;
+            fsio::sync_dir(&self.out)?;
+        }
+        let temp = fsio::temp_beside(&place);
+        self.pending.insert(place);
+        fsio::create(&temp)?.write_all(bytes).map_err(Error::io("write", &temp))
+    }
+
+    /// Makes everything kept so far durable and gives it its name.
+    pub(super) fn sync(&mut self) -> Result<()> {
+        let mut folders = BTreeSet::new();
+        for place in &self.pending {
+            let temp = fsio::temp_beside(place);
+            File::open(&temp).and_then(|file| file.sync_all()).map_err(Error::io("sync", &temp))?;
+            fsio::rename(&temp, place)?;
+            folders.extend(place.parent());
+        }
+        for folder in folders {
+            fsio::sync_dir(folder)?;
+        }
+        self.pending.clear();
+        Ok(())
+    }
+}
+
+impl Drop for Originals {
+    fn drop(&mut self) {
+        for place in &self.pending {
+            let _ = std::fs::remove_file(fsio::temp_beside(place));
+        }
+    }
+}
+
+/// Every original below `out`, sorted: its SHA-256.
+pub(super) fn list(out: &Path) -> Result<Vec<String>> {
+    let base = out.join(ORIGINALS);
+    let mut found = Vec::new();
+    if !base.is_dir() {
+        return Ok(found);
+    }
+    for entry in walkdir::WalkDir::new(&base).min_depth(2).max_depth(2) {
+        let entry = entry.map_err(|e| super::ground::walk_error(&base, e))?;
+        let sha256 = entry.file_name().to_str().and_then(|name| name.strip_suffix(".eml"));
+        if let Some(sha256) = sha256.filter(|hash| hash.len() == 64 && entry.file_type().is_file()) {
+            found.push(sha256.to_owned());
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}

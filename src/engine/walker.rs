@@ -1,0 +1,191 @@
+//! The reader: sources in archive order, as steps for whoever commits them.
+
+use crate::archive::{Content, FileStatus, Found, Kind, Mailbox, Messages, RawMessage, SourceFile, copy_stretch};
+use crate::crypto::digest::{Digest, Hasher};
+use crate::error::Result;
+use crate::limits::Limits;
+use crate::text::hex;
+
+/// Messages that travel together: small ones should not cost a hand-over each.
+const BATCH_MESSAGES: usize = 64;
+const BATCH_BYTES: u64 = 1 << 20;
+
+/// What comes next.
+pub(super) enum Step<'a> {
+    /// A mailbox begins.
+    Open(&'a Mailbox),
+    /// Messages of it.
+    Batch(Batch),
+    /// It has ended.
+    Close(Closed<'a>),
+    /// A file that is no mailbox.
+    File(&'a SourceFile),
+}
+
+/// Messages of one mailbox, in order.
+pub(super) struct Batch {
+    pub(super) messages: Vec<RawMessage>,
+    pub(super) kind: Kind,
+    /// Whether the journal holds them already: they are only compared with it.
+    pub(super) known: bool,
+}
+
+impl Batch {
+    /// What it weighs in memory.
+    pub(super) fn weight(&self) -> u64 {
+        self.messages.iter().map(weight).sum()
+    }
+}
+
+fn weight(raw: &RawMessage) -> u64 {
+    let content = raw.content.bytes().map_or(0, <[u8]>::len);
+    (content + raw.lead.len() + raw.trail.len() + 512) as u64
+}
+
+/// A mailbox that was read to its end, or as far as it goes.
+pub(super) struct Closed<'a> {
+    pub(super) mailbox: &'a Mailbox,
+    /// Its size as it was met.
+    pub(super) bytes: u64,
+    /// Of the file; empty for a Maildir, and where hashes were not asked for.
+    pub(super) sha256: String,
+    /// What could not be read.
+    pub(super) trouble: Option<String>,
+}
+
+/// Walks what was found.
+pub(super) struct Walker<'a> {
+    files: std::slice::Iter<'a, SourceFile>,
+    mailboxes: std::slice::Iter<'a, Mailbox>,
+    limits: &'a Limits,
+    hash: bool,
+    /// How many more messages the journal holds.
+    known: u64,
+    current: Option<Current<'a>>,
+}
+
+struct Current<'a> {
+    mailbox: &'a Mailbox,
+    file: &'a SourceFile,
+    messages: Option<Messages>,
+    /// Of the whole file, as its stretches pass by.
+    hasher: Option<Hasher>,
+    /// Read, but too much for the last batch.
+    held: Option<RawMessage>,
+    trouble: Option<String>,
+}
+
+impl<'a> Walker<'a> {
+    /// `known` messages are in the journal; `hash` fills the hashes of files.
+    pub(super) fn new(found: &'a Found, limits: &'a Limits, hash: bool, known: u64) -> Self {
+        Self { files: found.files.iter(), mailboxes: found.mailboxes.iter(), limits, hash, known, current: None }
+    }
+
+    fn open(&mut self, file: &'a SourceFile) -> Option<Step<'a>> {
+        let mailbox = self.mailboxes.find(|mailbox| mailbox.name == file.name)?;
+        let mut trouble = None;
+        let messages = mailbox.messages(self.limits).map_err(|error| trouble = Some(cannot_read(&error))).ok();
+        let hasher = (self.hash && mailbox.kind != Kind::Maildir).then(|| Hasher::new(Digest::Sha256));
+        self.current = Some(Current { mailbox, file, messages, hasher, held: None, trouble });
+        Some(Step::Open(mailbox))
+    }
+}
+
+impl<'a> Iterator for Walker<'a> {
+    type Item = Result<Step<'a>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if let Some(current) = &mut self.current {
+            let batch = match current.batch(self.known) {
+                Ok(batch) => batch,
+                Err(error) => return Some(Err(error)),
+            };
+            if !batch.messages.is_empty() {
+                self.known = self.known.saturating_sub(batch.messages.len() as u64);
+                return Some(Ok(Step::Batch(batch)));
+            }
+            let closed = self.current.take().map(Current::close);
+            return closed.map(|closed| Ok(Step::Close(closed)));
+        }
+        let file = self.files.next()?;
+        if file.status == FileStatus::Read {
+            if let Some(step) = self.open(file) {
+                return Some(Ok(step));
+            }
+        }
+        Some(Ok(Step::File(file)))
+    }
+}
+
+impl<'a> Current<'a> {
+    /// The next messages, none at the end; not both known and new ones.
+    fn batch(&mut self, known: u64) -> Result<Batch> {
+        let most = match usize::try_from(known) {
+            Ok(0) | Err(_) => BATCH_MESSAGES,
+            Ok(known) => known.min(BATCH_MESSAGES),
+        };
+        let mut batch = Batch { messages: Vec::new(), kind: self.mailbox.kind, known: known > 0 };
+        let mut bytes = 0;
+        while batch.messages.len() < most {
+            let Some(raw) = self.held.take().or_else(|| self.read()) else { break };
+            if !batch.messages.is_empty() && bytes + weight(&raw) > BATCH_BYTES {
+                self.held = Some(raw);
+                break;
+            }
+            bytes += weight(&raw);
+            self.hash(&raw)?;
+            batch.messages.push(raw);
+        }
+        Ok(batch)
+    }
+
+    fn read(&mut self) -> Option<RawMessage> {
+        let messages = self.messages.as_mut()?;
+        loop {
+            match messages.next()? {
+                Ok(raw) => return Some(raw),
+                Err(error) => {
+                    // The first trouble is told; the messages behind it are read all the same,
+                    // where the form of the mailbox allows it.
+                    self.trouble.get_or_insert_with(|| cannot_read(&error));
+                    self.hasher = None;
+                }
+            }
+        }
+    }
+
+    fn hash(&mut self, raw: &RawMessage) -> Result<()> {
+        let Some(hasher) = &mut self.hasher else { return Ok(()) };
+        hasher.update(&raw.lead);
+        match &raw.content {
+            Content::Bytes(bytes) => hasher.update(bytes),
+            Content::TooLarge { path, offset, len } => copy_stretch(path, *offset, *len, &mut |bytes| {
+                hasher.update(bytes);
+                Ok(())
+            })?,
+        }
+        hasher.update(&raw.trail);
+        Ok(())
+    }
+
+    fn close(self) -> Closed<'a> {
+        Closed {
+            mailbox: self.mailbox,
+            bytes: self.file.bytes,
+            sha256: self.hasher.map(|hasher| hex(&hasher.finish())).unwrap_or_default(),
+            trouble: self.trouble,
+        }
+    }
+}
+
+fn cannot_read(error: &crate::Error) -> String {
+    match error {
+        crate::Error::Io { source, .. } => format!("cannot read all of it: {}", plain(source)),
+        other => format!("cannot read all of it: {other}"),
+    }
+}
+
+/// What the operating system says, without a path: rows are the same wherever the archive lies.
+fn plain(error: &std::io::Error) -> String {
+    error.kind().to_string()
+}
