@@ -264,20 +264,27 @@ pub(super) fn walk_error(base: &Path, error: walkdir::Error) -> Error {
     Error::io("read", path)(source)
 }
 
-/// Refuses a place for output that lies in a source, or holds one.
+/// Refuses a folder for output that lies in a source, or holds one.
 pub(super) fn refuse_overlap(sources: &[PathBuf], what: &str, place: &Path) -> Result<()> {
+    refuse_inside(sources, what, place)?;
     let place_real = real(place)?;
-    for source in sources {
-        let source_real = real(source)?;
-        if place_real.starts_with(&source_real) || source_real.starts_with(&place_real) {
-            return Err(Error::Usage(format!(
-                "{what} {} and the source {} must lie apart",
-                place.display(),
-                source.display()
-            )));
-        }
+    match sources.iter().find(|source| real(source).is_ok_and(|source| source.starts_with(&place_real))) {
+        Some(source) => Err(apart(what, place, source)),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Refuses a place for output that lies in one of `folders`.
+pub(super) fn refuse_inside(folders: &[PathBuf], what: &str, place: &Path) -> Result<()> {
+    let place_real = real(place)?;
+    match folders.iter().find(|folder| real(folder).is_ok_and(|folder| place_real.starts_with(folder))) {
+        Some(folder) => Err(apart(what, place, folder)),
+        None => Ok(()),
+    }
+}
+
+fn apart(what: &str, place: &Path, other: &Path) -> Error {
+    Error::Usage(format!("{what} {} and {} must lie apart", place.display(), other.display()))
 }
 
 /// The absolute path without links, of a path whose last parts may not exist yet.
@@ -297,4 +304,16 @@ fn real(path: &Path) -> Result<PathBuf> {
             },
         }
     }
+}
+
+/// Removes temporary files that a killed run left under OUT.
+pub(super) fn remove_temporaries(layout: &Layout) -> Result<()> {
+    for entry in walkdir::WalkDir::new(&layout.out).min_depth(1) {
+        let entry = entry.map_err(|e| walk_error(&layout.out, e))?;
+        let is_temporary = entry.file_name().to_str().is_some_and(|name| name.ends_with(fsio::TEMP_SUFFIX));
+        if is_temporary && entry.file_type().is_file() {
+            std::fs::remove_file(entry.path()).map_err(Error::io("remove", entry.path()))?;
+        }
+    }
+    Ok(())
 }

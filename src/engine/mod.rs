@@ -1,1 +1,33 @@
-//! (being built)
+//! Many messages: one reader, many workers, one committer.
+//!
+//! | file | answers |
+//! |---|---|
+//! | [`run`](mod@run) | what a run is, from its job to its exit code |
+//! | `ground` | whether an output folder may be used, and what is there already |
+//! | `walker` | what comes next in the sources |
+//! | `pipeline` | how it passes the workers and keeps its order |
+//! | `committer` `originals` `proof` | what is written, and when it counts as written |
+//! | [`journal`] | what is committed; how a run goes on after a crash |
+//! | `finish` `manifest` | reports, store and manifest at the end |
+//! | [`check`](mod@check) [`restore`](mod@restore) | whether it still is so; how it is undone |
+//! | [`reporter`] | how it is watched |
+
+pub mod check;
+mod committer;
+mod finish;
+mod ground;
+pub mod journal;
+mod manifest;
+mod originals;
+mod pipeline;
+mod proof;
+pub mod reporter;
+pub mod restore;
+pub mod run;
+mod walker;
+
+pub use check::{Difference, What, check};
+pub use pipeline::Process;
+pub use reporter::{Reporter, Silent};
+pub use restore::{Restored, restore};
+pub use run::{Finished, Job, run, run_with};

@@ -8,6 +8,7 @@ use super::record::CertificateRecord;
 use super::rows::CertificateRow;
 use crate::cert::{CertCache, Certificate};
 use crate::ops::outcome::Reason;
+use crate::store::Status;
 use crate::text;
 
 /// Every certificate of the archive, in the order in which they were first met.
@@ -99,7 +100,7 @@ impl Evidence {
         let mut by_address: BTreeMap<&str, Vec<&Arc<Certificate>>> = BTreeMap::new();
         let mut conflicting = vec![false; self.seen.len()];
         for (seen, conflicts) in self.seen.iter().zip(&mut conflicting) {
-            let Some(certificate) = seen.certificate.as_ref().filter(|c| seen.proven && !c.is_ca) else { continue };
+            let Some(certificate) = seen.certificate.as_ref().filter(|c| seen.proven && !c.is_self_signed()) else { continue };
             *conflicts = certificate.addresses.iter().any(|address| {
                 by_address.get(address.as_str()).into_iter().flatten().any(|other| overlap(certificate, other))
             });
@@ -131,7 +132,7 @@ impl Seen {
             ..CertificateRow::default()
         };
         let Some(certificate) = &self.certificate else {
-            row.status = "quarantined".into();
+            row.status = Status::Quarantined.to_string();
             row.reasons = "unreadable".into();
             return row;
         };
@@ -147,23 +148,26 @@ impl Seen {
         row.usages = certificate.usages.join(" ");
         row.ca = certificate.is_ca.to_string();
         let mut reasons = self.reasons.clone();
-        row.status = if certificate.is_ca {
-            "ca"
-        } else if self.proven && !conflicting {
-            "usable"
-        } else if given.contains(&certificate.sha256) {
-            "given"
-        } else {
-            if conflicting {
-                reasons.insert("conflicting-issuer".into());
-            }
-            if certificate.subject_der == certificate.issuer_der {
-                reasons.insert("self-signed".into());
-            }
-            "quarantined"
+        if self.proven {
+            reasons.clear();
         }
-        .into();
-        if row.status == "quarantined" {
+        if certificate.is_self_signed() {
+            reasons.insert("self-signed".into());
+        }
+        if conflicting {
+            reasons.insert("conflicting-issuer".into());
+        }
+        let status = if certificate.is_ca && !self.proven {
+            Status::Ca
+        } else if self.proven && reasons.is_empty() {
+            Status::Usable
+        } else if given.contains(&certificate.sha256) {
+            Status::Given
+        } else {
+            Status::Quarantined
+        };
+        row.status = status.to_string();
+        if status == Status::Quarantined {
             row.reasons = reasons.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(" ");
         }
         row

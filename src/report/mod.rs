@@ -33,4 +33,4 @@ pub use judging::Judging;
 pub(crate) use sheet::Pending;
 pub use sheet::Target;
 pub use totals::Totals;
-pub use write::{OnSighting, Records, Sighting, file_names, files_in, write};
+pub use write::{OnSighting, Records, file_names, files_in, write};

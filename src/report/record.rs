@@ -19,6 +19,9 @@ pub struct MessageRecord {
     pub sha256: String,
     /// Maildir info letters or mbox Status letters.
     pub flags: String,
+    /// Maildir: the message's file below the mailbox, escaped; else empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub file: String,
     /// What `ops` says.
     pub findings: Findings,
     /// Where it was written; `None` without an output folder.

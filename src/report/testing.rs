@@ -37,6 +37,7 @@ pub(crate) fn message(mailbox: &str, ordinal: u64, action: Action) -> MessageRec
         bytes: 1,
         sha256: "00".repeat(32),
         flags: String::new(),
+        file: String::new(),
         findings: Findings { messages: vec![finding(action)], ..Findings::default() },
         out: None,
     }

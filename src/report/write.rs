@@ -21,33 +21,19 @@ use crate::fsio;
 use crate::keys::keyring::KeyRing;
 use crate::ops::judge::{self, Chains, Judged};
 use crate::ops::outcome::{
-    Action, CertificateFinding, Findings, MessageFinding, Reason, RecipientFinding, SignatureFinding, Verdict,
+    Action, CertificateFinding, Findings, MessageFinding, RecipientFinding, SignatureFinding, Verdict,
 };
+use crate::store::Sighting;
 use crate::text;
 
 /// The records of a run, walked anew at every call.
 pub type Records<'a> = dyn Fn() -> Result<Box<dyn Iterator<Item = Result<Record>> + 'a>> + 'a;
 
-/// What one message says of one certificate, for the certificate store.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sighting {
-    /// Of the message as stored, lower-case hex.
-    pub message_sha256: String,
-    /// Without angle brackets.
-    pub message_id: String,
-    /// Its date, Unix seconds.
-    pub date: Option<i64>,
-    /// The certificate made a valid signature under its owner's own address.
-    pub usable: bool,
-    /// Why not.
-    pub reasons: Vec<Reason>,
-}
-
 /// Takes each certificate with what one message says of it.
 pub type OnSighting<'a> = dyn FnMut(&Arc<Certificate>, Sighting) -> Result<()> + 'a;
 
 /// The names of all report files, run.json aside, as they lie in the report folder.
-pub const REPORTS: &[&str] =
+const REPORTS: &[&str] =
     &["messages", "signatures", "recipients", "certificates", "missing-keys", "sources", "failed"];
 
 /// Writes every report but run.json and counts what they say.
@@ -93,8 +79,9 @@ pub fn write(
                 for finding in &record.findings.certificates {
                     let testimony = testimony(finding, &record.findings, &judged, evidence.certificate(&finding.sha256));
                     evidence.testify(&finding.sha256, &testimony);
-                    if let Some(certificate) = evidence.certificate(&finding.sha256) {
-                        on_sighting(certificate, sighting(&record, testimony))?;
+                    let Some(certificate) = evidence.certificate(&finding.sha256) else { continue };
+                    if let Some(sighting) = sighting(&record, certificate, testimony) {
+                        on_sighting(certificate, sighting)?;
                     }
                 }
             }
@@ -228,26 +215,38 @@ fn testimony(
         reasons: Vec::new(),
     };
     let is_ca = certificate.is_some_and(|certificate| certificate.is_ca);
-    if is_ca {
-        return testimony;
-    }
     let best = finding.signed.iter().filter_map(|index| judged.get(*index)).min_by_key(|(_, judged)| judged.verdict);
     match best {
         Some((_, judged)) if judged.verdict == Verdict::Valid => testimony.proven = true,
         Some((_, judged)) => testimony.reasons.clone_from(&judged.reasons),
+        None if is_ca => {}
         None => testimony.reasons.push("not-a-signer".into()),
     }
     testimony
 }
 
-fn sighting(record: &MessageRecord, testimony: Testimony) -> Sighting {
-    Sighting {
-        message_sha256: record.sha256.clone(),
-        message_id: record.findings.messages.first().map(|message| message.message_id.clone()).unwrap_or_default(),
+/// For the certificate store; `None` where the message was not hashed.
+fn sighting(record: &MessageRecord, certificate: &Certificate, testimony: Testimony) -> Option<Sighting> {
+    let root = record.findings.messages.first();
+    Some(Sighting {
+        cert_sha256: certificate.sha256,
+        message_sha256: digest(&record.sha256)?,
+        message_id: root.map(|message| message.message_id.clone()).unwrap_or_default(),
         date: testimony.date,
         usable: testimony.proven,
         reasons: testimony.reasons,
+    })
+}
+
+fn digest(hex: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    if hex.len() != 64 {
+        return None;
     }
+    for (index, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(hex.get(index * 2..index * 2 + 2)?, 16).ok()?;
+    }
+    Some(digest)
 }
 
 /// Finds the address of a recipient among all certificates that were named or met.

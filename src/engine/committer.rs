@@ -1,0 +1,408 @@
+//! The committer: writes what the workers made, in archive order, and notes in the journal what is
+//! durable. It alone writes.
+//!
+//! Order is everything here: mailboxes and originals are made durable, then the journal's lines
+//! that claim them. So the journal never claims bytes that are absent.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use super::ground::Layout;
+use super::journal::{Entries, Entry, Journal, MailboxDone};
+use super::originals::Originals;
+use super::pipeline::{Milled, Sink};
+use super::proof;
+use super::reporter::Reporter;
+use super::walker::Closed;
+use crate::archive::{FileStatus, Kind, Mailbox, MailboxWriter, SourceFile, Written, copy_file};
+use crate::crypto::digest::{Digest, Hasher};
+use crate::error::{Error, Result};
+use crate::limits::Limits;
+use crate::ops::outcome::Outcome;
+use crate::report::record::{CertificateRecord, FileRecord, MessageRecord, OutPlace, Record};
+use crate::text::{escape_path, hex, unescape_path};
+
+/// Messages, bytes and time between two commits: what a crash can cost.
+const COMMIT_MESSAGES: usize = 2000;
+const COMMIT_BYTES: u64 = 64 << 20;
+const COMMIT_EVERY: Duration = Duration::from_secs(1);
+
+/// Where messages are written.
+pub(super) struct Output {
+    pub(super) layout: Layout,
+    /// `None` where they are not asked for.
+    pub(super) originals: Option<Originals>,
+}
+
+/// Writes and notes.
+pub(super) struct Committer<'a> {
+    journal: Journal,
+    output: Option<Output>,
+    limits: &'a Limits,
+    hash: bool,
+    reporter: &'a dyn Reporter,
+    /// What the journal held when this run began, and has not been met again yet.
+    past: Past,
+    known: u64,
+    /// SHA-256 of the certificates that the journal holds.
+    certificates: HashSet<String>,
+    current: Option<Current<'a>>,
+    uncommitted: (usize, u64),
+    committed: Instant,
+}
+
+/// The mailbox that is being written.
+struct Current<'a> {
+    mailbox: &'a Mailbox,
+    writer: Option<MailboxWriter>,
+    messages: u64,
+    /// Where the last committed message ended.
+    end: u64,
+    /// What reading it back must give.
+    sum: proof::Sum,
+    /// Files of messages that an earlier run committed, for a Maildir.
+    paths: HashSet<String>,
+}
+
+impl<'a> Committer<'a> {
+    /// Goes on where `journal` ends.
+    pub(super) fn new(
+        journal: Journal,
+        output: Option<Output>,
+        limits: &'a Limits,
+        hash: bool,
+        reporter: &'a dyn Reporter,
+    ) -> Result<Self> {
+        let mut certificates = HashSet::new();
+        let mut known = 0;
+        for record in journal.records()? {
+            match record? {
+                Record::Certificate(record) => drop(certificates.insert(record.sha256)),
+                Record::Message(_) => known += 1,
+                Record::File(_) => {}
+            }
+        }
+        let past = Past(journal.entries()?);
+        Ok(Self {
+            journal,
+            output,
+            limits,
+            hash,
+            reporter,
+            past,
+            known,
+            certificates,
+            current: None,
+            uncommitted: (0, 0),
+            committed: Instant::now(),
+        })
+    }
+
+    /// Makes everything so far durable and notes it.
+    pub(super) fn commit(&mut self) -> Result<()> {
+        if let Some(writer) = self.current.as_mut().and_then(|current| current.writer.as_mut()) {
+            writer.sync()?;
+        }
+        if let Some(originals) = self.output.as_mut().and_then(|output| output.originals.as_mut()) {
+            originals.sync()?;
+        }
+        self.journal.commit()?;
+        self.uncommitted = (0, 0);
+        self.committed = Instant::now();
+        Ok(())
+    }
+
+    fn commit_if_due(&mut self) -> Result<()> {
+        let due = self.uncommitted.0 >= COMMIT_MESSAGES
+            || self.uncommitted.1 >= COMMIT_BYTES
+            || self.committed.elapsed() >= COMMIT_EVERY;
+        if due { self.commit() } else { Ok(()) }
+    }
+
+    /// How many messages the journal held when this run began.
+    pub(super) fn known(&self) -> u64 {
+        self.known
+    }
+
+    /// Ends the work: everything is committed, nothing of the past is left over.
+    pub(super) fn finish(mut self) -> Result<Journal> {
+        self.commit()?;
+        match self.past.next().transpose()? {
+            Some(entry) => Err(changed(&describe(&entry))),
+            None => Ok(self.journal),
+        }
+    }
+
+    /// A message that the journal holds must still be what it was.
+    fn recall(&mut self, milled: &Milled) -> Result<()> {
+        let at = &milled.raw.locator;
+        let name = format!("message {} of {}", at.ordinal, at.mailbox);
+        let Some(Entry::Record(Record::Message(record))) = self.past.next().transpose()? else {
+            return Err(changed(&name));
+        };
+        let sha256 = milled.sha256.map(|sum| hex(&sum)).unwrap_or_default();
+        if *record.mailbox != *at.mailbox || record.ordinal != at.ordinal || record.sha256 != sha256 {
+            return Err(changed(&name));
+        }
+        if let (Some(current), Some(out)) = (&mut self.current, record.out) {
+            current.messages += 1;
+            current.end = out.end;
+            current.sum.add(&out.sha256);
+            if current.mailbox.kind == Kind::Maildir {
+                current.paths.insert(out.path);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a message and gives its place.
+    fn write(&mut self, milled: &Milled, outcome: &Outcome) -> Result<Option<OutPlace>> {
+        let Some(output) = &mut self.output else { return Ok(None) };
+        let Some(current) = &mut self.current else { return Ok(None) };
+        let in_sha256 = milled.sha256.map(|sum| hex(&sum)).unwrap_or_default();
+        let writer = current.writer(&output.layout)?;
+        let (written, sha256) = match &outcome.edits {
+            None => (writer.append(&milled.raw, None, &mut |_| {})?, in_sha256),
+            Some(edits) => {
+                let mut hasher = Hasher::new(Digest::Sha256);
+                let written = writer.append(&milled.raw, Some(edits), &mut |bytes| hasher.update(bytes))?;
+                if let (Some(originals), Some(bytes)) = (&mut output.originals, milled.raw.content.bytes()) {
+                    originals.keep(&in_sha256, bytes)?;
+                }
+                (written, hex(&hasher.finish()))
+            }
+        };
+        current.messages += 1;
+        current.sum.add(&sha256);
+        Ok(Some(place(written, sha256)))
+    }
+
+    fn note_message(&mut self, milled: Milled, outcome: Outcome, out: Option<OutPlace>) -> Result<()> {
+        for seen in &outcome.certificates {
+            let sha256 = hex(&seen.sha256);
+            if self.certificates.insert(sha256.clone()) {
+                let der = base64_simd::STANDARD.encode_to_string(&seen.der);
+                let record = CertificateRecord { sha256, der };
+                self.journal.append(&Entry::Record(Record::Certificate(record)))?;
+            }
+        }
+        let at = milled.raw.locator;
+        let record = MessageRecord {
+            mailbox: at.mailbox.to_string(),
+            ordinal: at.ordinal,
+            offset: at.offset,
+            bytes: at.bytes,
+            sha256: milled.sha256.map(|sum| hex(&sum)).unwrap_or_default(),
+            flags: milled.raw.meta.flags,
+            file: milled.raw.meta.file.map(|file| escape_path(&file)).unwrap_or_default(),
+            findings: outcome.findings,
+            out,
+        };
+        self.journal.append(&Entry::Record(Record::Message(Box::new(record))))
+    }
+
+    /// Gives the mailbox its final name and reads it back.
+    fn close_output(&self, mut current: Current<'a>, unread: bool) -> Result<(Option<String>, proof::Proof)> {
+        let Some(output) = &self.output else { return Ok((None, proof::Proof::default())) };
+        if unread && current.messages == 0 {
+            return Ok((None, proof::Proof::default()));
+        }
+        current.writer(&output.layout)?;
+        let Current { mailbox, writer, messages, sum, .. } = current;
+        writer.map_or(Ok(()), MailboxWriter::finish)?;
+        let proof = proof::read_back(&output.layout.out, mailbox, self.limits, messages, &sum)?;
+        Ok((Some(mailbox.name.clone()), proof))
+    }
+
+    fn copy(&self, file: &SourceFile) -> Result<FileRecord> {
+        let mut record = FileRecord {
+            path: file.name.clone(),
+            kind: file.kind.clone(),
+            bytes: file.bytes,
+            sha256: String::new(),
+            messages: 0,
+            status: match file.status {
+                FileStatus::Read => "read".into(),
+                FileStatus::Copied => "copied".into(),
+                FileStatus::Skipped(why) => format!("skipped: {why}"),
+                FileStatus::Dropped(why) => format!("dropped: {why}"),
+            },
+            failed: matches!(file.status, FileStatus::Skipped(_)),
+            out: None,
+        };
+        if !file.is_copied() {
+            return Ok(record);
+        }
+        let mut hasher = Hasher::new(Digest::Sha256);
+        match &self.output {
+            Some(output) => match copy_file(&output.layout.out, file, &mut |bytes| hasher.update(bytes)) {
+                Ok(bytes) => {
+                    record.bytes = bytes;
+                    record.out = Some(file.name.clone());
+                }
+                Err(Error::Io { action: "read" | "open", path, source }) if path == file.path => {
+                    record.status = format!("skipped: cannot read: {}", source.kind());
+                    record.failed = true;
+                    return Ok(record);
+                }
+                Err(error) => return Err(error),
+            },
+            None if self.hash => match proof::hash_file(&file.path) {
+                Ok(sha256) => record.sha256 = sha256,
+                Err(_) => record.failed = true,
+            },
+            // Nothing is copied where there is nowhere to copy it to.
+            None => {}
+        }
+        if self.output.is_some() {
+            record.sha256 = hex(&hasher.finish());
+        } else if file.status == FileStatus::Copied {
+            record.status = "skipped: not mail".into();
+        }
+        Ok(record)
+    }
+}
+
+impl<'a> Sink<'a> for Committer<'a> {
+    fn open(&mut self, mailbox: &'a Mailbox) -> Result<()> {
+        self.current = Some(Current {
+            mailbox,
+            writer: None,
+            messages: 0,
+            end: 0,
+            sum: proof::Sum::default(),
+            paths: HashSet::new(),
+        });
+        Ok(())
+    }
+
+    fn message(&mut self, mut milled: Milled) -> Result<()> {
+        let bytes = milled.raw.locator.bytes;
+        let Some(outcome) = milled.outcome.take() else {
+            self.recall(&milled)?;
+            self.reporter.message(bytes, None);
+            return Ok(());
+        };
+        let root = outcome.findings.messages.first().map(|message| message.action);
+        let out = self.write(&milled, &outcome)?;
+        self.note_message(milled, outcome, out)?;
+        self.reporter.message(bytes, root.filter(|action| action.is_failure()));
+        self.uncommitted.0 += 1;
+        self.uncommitted.1 += bytes;
+        self.commit_if_due()
+    }
+
+    fn close(&mut self, closed: Closed<'a>) -> Result<()> {
+        if let Some(entry) = self.past.next().transpose()? {
+            let Entry::Mailbox(done) = entry else { return Err(changed(&closed.mailbox.name)) };
+            self.current = None;
+            let same = done.file.path == closed.mailbox.name && done.file.sha256 == closed.sha256;
+            return if same || closed.trouble.is_some() { Ok(()) } else { Err(changed(&closed.mailbox.name)) };
+        }
+        let Some(current) = self.current.take() else { return Ok(()) };
+        let messages = current.messages;
+        let unread = closed.trouble.is_some();
+        let (out, proof) = self.close_output(current, unread)?;
+        let status = match (&closed.trouble, &proof.difference) {
+            (Some(trouble), _) => format!("skipped: {trouble}"),
+            (None, Some(difference)) => format!("read: {difference}"),
+            (None, None) => "read".into(),
+        };
+        let file = FileRecord {
+            path: closed.mailbox.name.clone(),
+            kind: closed.mailbox.kind.as_str().into(),
+            bytes: closed.bytes,
+            sha256: closed.sha256,
+            messages,
+            status,
+            failed: unread || proof.difference.is_some(),
+            out,
+        };
+        let done = MailboxDone { file, kind: closed.mailbox.kind.as_str().into(), out_sha256: proof.sha256 };
+        self.journal.append(&Entry::Mailbox(Box::new(done)))?;
+        self.uncommitted.0 += 1;
+        self.commit_if_due()
+    }
+
+    fn file(&mut self, file: &'a SourceFile) -> Result<()> {
+        if let Some(entry) = self.past.next().transpose()? {
+            let Entry::Record(Record::File(known)) = entry else { return Err(changed(&file.name)) };
+            let same = known.path == file.name
+                && (known.sha256.is_empty() || proof::hash_file(&file.path).ok() == Some(known.sha256));
+            return if same { Ok(()) } else { Err(changed(&file.name)) };
+        }
+        let record = self.copy(file)?;
+        self.journal.append(&Entry::Record(Record::File(record)))?;
+        self.uncommitted.0 += 1;
+        self.commit_if_due()
+    }
+}
+
+impl Current<'_> {
+    fn writer(&mut self, layout: &Layout) -> Result<&mut MailboxWriter> {
+        if self.writer.is_none() {
+            let resume = (self.messages > 0).then_some((self.messages, self.end));
+            if self.mailbox.kind == Kind::Maildir {
+                self.remove_unclaimed(layout)?;
+            }
+            let writer = MailboxWriter::open(&layout.out, &layout.staging(), self.mailbox, resume)?;
+            return Ok(self.writer.insert(writer));
+        }
+        self.writer.as_mut().ok_or_else(|| changed(&self.mailbox.name))
+    }
+
+    /// Removes what a killed run wrote into a Maildir and did not live to note. Most of it would be
+    /// written again under the same name; what was encrypted anew may have another size and name.
+    fn remove_unclaimed(&mut self, layout: &Layout) -> Result<()> {
+        let place = layout.out.join(unescape_path(&self.mailbox.name));
+        let paths = std::mem::take(&mut self.paths);
+        for folder in ["cur", "new"] {
+            let folder = place.join(folder);
+            let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+            for entry in entries {
+                let path = entry.map_err(Error::io("read", &folder))?.path();
+                let below = path.strip_prefix(&layout.out).map(escape_path).unwrap_or_default();
+                if !paths.contains(&below) {
+                    std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn place(written: Written, sha256: String) -> OutPlace {
+    OutPlace {
+        mailbox: written.mailbox,
+        path: written.path,
+        ordinal: written.ordinal,
+        offset: written.offset,
+        bytes: written.bytes,
+        sha256,
+        end: written.end,
+    }
+}
+
+/// The journal's lines that a run goes through again.
+struct Past(Entries);
+
+impl Iterator for Past {
+    type Item = Result<Entry>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.0.find(|entry| !matches!(entry, Ok(Entry::Header(_) | Entry::Record(Record::Certificate(_)))))
+    }
+}
+
+fn changed(what: &str) -> Error {
+    Error::Usage(format!("{what} is not what it was when this run began; --start-over begins anew"))
+}
+
+fn describe(entry: &Entry) -> String {
+    match entry {
+        Entry::Record(Record::Message(record)) => format!("message {} of {}", record.ordinal, record.mailbox),
+        Entry::Record(Record::File(record)) => record.path.clone(),
+        Entry::Mailbox(done) => done.file.path.clone(),
+        _ => "the archive".into(),
+    }
+}

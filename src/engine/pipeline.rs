@@ -1,0 +1,265 @@
+//! From the reader through the workers to the committer, in order, within bounds; and a sequential
+//! twin.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::sync::{Condvar, Mutex, PoisonError};
+
+use super::reporter::Reporter;
+use super::walker::{Batch, Closed, Step, Walker};
+use crate::archive::{Content, Kind, Mailbox, RawMessage, SourceFile, copy_stretch};
+use crate::crypto::digest::{Digest, Hasher, sha256};
+use crate::error::{Error, Result};
+use crate::ops::outcome::Outcome;
+use crate::ops::{self, Input};
+
+/// Bytes of messages between reader and committer.
+const IN_FLIGHT_BYTES: u64 = 256 << 20;
+/// Steps between reader and committer.
+const IN_FLIGHT_STEPS: usize = 1024;
+/// Of a message that is too large to be read, this much is looked at for its header.
+const HEAD_BYTES: u64 = 64 << 10;
+
+/// What is done with each message.
+pub type Process<'a> = dyn Fn(&Input<'_>) -> Outcome + Sync + 'a;
+
+/// A message and what is to be done with it.
+pub(super) struct Milled {
+    pub(super) raw: RawMessage,
+    /// Of the message as stored, where hashes were asked for.
+    pub(super) sha256: Option<[u8; 32]>,
+    /// `None` for a message that the journal holds already.
+    pub(super) outcome: Option<Outcome>,
+}
+
+/// Takes the steps in order.
+pub(super) trait Sink<'a> {
+    fn open(&mut self, mailbox: &'a Mailbox) -> Result<()>;
+    fn message(&mut self, milled: Milled) -> Result<()>;
+    fn close(&mut self, closed: Closed<'a>) -> Result<()>;
+    fn file(&mut self, file: &'a SourceFile) -> Result<()>;
+}
+
+/// What every worker needs.
+pub(super) struct Mill<'a> {
+    pub(super) process: &'a Process<'a>,
+    pub(super) hash: bool,
+    pub(super) reporter: &'a dyn Reporter,
+    /// Set where nobody waits for results any more.
+    cancelled: AtomicBool,
+}
+
+impl<'a> Mill<'a> {
+    pub(super) fn new(process: &'a Process<'a>, hash: bool, reporter: &'a dyn Reporter) -> Self {
+        Self { process, hash, reporter, cancelled: AtomicBool::new(false) }
+    }
+
+    fn batch(&self, batch: Batch) -> Result<Vec<Milled>> {
+        let Batch { messages, kind, known } = batch;
+        let mut milled = Vec::with_capacity(messages.len());
+        for raw in messages {
+            if self.cancelled.load(Ordering::Relaxed) {
+                break;
+            }
+            milled.push(self.message(raw, kind, known)?);
+        }
+        Ok(milled)
+    }
+
+    fn message(&self, raw: RawMessage, kind: Kind, known: bool) -> Result<Milled> {
+        let hash = self.hash || known;
+        let (sha256, outcome) = match &raw.content {
+            Content::Bytes(bytes) => {
+                let input = Input {
+                    bytes,
+                    received: raw.meta.received,
+                    quoting: raw.meta.quoting,
+                    cms: kind == Kind::Cms,
+                };
+                let hashed = hash.then(|| sha256(bytes));
+                (hashed, (!known).then(|| self.guarded(&input)))
+            }
+            Content::TooLarge { path, offset, len } => {
+                let mut hasher = hash.then(|| Hasher::new(Digest::Sha256));
+                let mut head = Vec::new();
+                let wanted = if hash { *len } else { HEAD_BYTES.min(*len) };
+                copy_stretch(path, *offset, wanted, &mut |bytes| {
+                    let room = usize::try_from(HEAD_BYTES).unwrap_or(usize::MAX).saturating_sub(head.len());
+                    head.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
+                    if let Some(hasher) = &mut hasher {
+                        hasher.update(bytes);
+                    }
+                    Ok(())
+                })?;
+                let hashed = hasher.and_then(|hasher| hasher.finish().try_into().ok());
+                (hashed, (!known).then(|| ops::too_large(&head)))
+            }
+        };
+        Ok(Milled { raw, sha256, outcome })
+    }
+
+    /// A panic at one message must not take the others with it, nor lose the message.
+    fn guarded(&self, input: &Input<'_>) -> Outcome {
+        catch_unwind(AssertUnwindSafe(|| (self.process)(input)))
+            .unwrap_or_else(|_| ops::internal_error(input))
+    }
+
+    fn check_interrupt(&self) -> Result<()> {
+        self.reporter.interrupted().map_or(Ok(()), |signal| Err(Error::Interrupted(signal)))
+    }
+}
+
+/// Everything on the calling thread.
+pub(super) fn sequential<'a>(walker: Walker<'a>, mill: &Mill<'_>, sink: &mut dyn Sink<'a>) -> Result<()> {
+    for step in walker {
+        mill.check_interrupt()?;
+        match step? {
+            Step::Open(mailbox) => sink.open(mailbox)?,
+            Step::Batch(Batch { messages, kind, known }) => {
+                for raw in messages {
+                    mill.check_interrupt()?;
+                    sink.message(mill.message(raw, kind, known)?)?;
+                }
+            }
+            Step::Close(closed) => sink.close(closed)?,
+            Step::File(file) => sink.file(file)?,
+        }
+    }
+    Ok(())
+}
+
+/// What the committer waits for.
+enum Waiting<'a> {
+    Open(&'a Mailbox),
+    Batch { results: mpsc::Receiver<Result<Vec<Milled>>>, weight: u64 },
+    Close(Closed<'a>),
+    File(&'a SourceFile),
+    Failed(Error),
+}
+
+/// One reader, `threads` workers, the committer on the calling thread.
+pub(super) fn parallel<'a>(
+    walker: Walker<'a>,
+    mill: &Mill<'_>,
+    threads: usize,
+    sink: &mut dyn Sink<'a>,
+) -> Result<()> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .thread_name(|index| format!("p7mill-{index}"))
+        .build()
+        .map_err(|e| Error::io("start threads in", "this process")(std::io::Error::other(e)))?;
+    let gate = Gate::default();
+    pool.in_place_scope(|workers| {
+        std::thread::scope(|threads| {
+            let (queue, waiting) = mpsc::sync_channel(IN_FLIGHT_STEPS);
+            let gate = &gate;
+            threads.spawn(move || read(walker, mill, workers, gate, &queue));
+            let committed = commit(&waiting, mill, gate, sink);
+            // Whatever is still under way has nobody to go to.
+            mill.cancelled.store(true, Ordering::Relaxed);
+            gate.open_for_good();
+            drop(waiting);
+            committed
+        })
+    })
+}
+
+fn read<'a, 'scope>(
+    walker: Walker<'a>,
+    mill: &'scope Mill<'scope>,
+    workers: &rayon::Scope<'scope>,
+    gate: &Gate,
+    queue: &mpsc::SyncSender<Waiting<'a>>,
+) {
+    for step in walker {
+        let next = match step {
+            Ok(Step::Batch(batch)) => {
+                let weight = batch.weight();
+                gate.enter(weight);
+                let (done, results) = mpsc::sync_channel(1);
+                workers.spawn(move |_| {
+                    let _ = done.send(mill.batch(batch));
+                });
+                Waiting::Batch { results, weight }
+            }
+            Ok(Step::Open(mailbox)) => Waiting::Open(mailbox),
+            Ok(Step::Close(closed)) => Waiting::Close(closed),
+            Ok(Step::File(file)) => Waiting::File(file),
+            Err(error) => Waiting::Failed(error),
+        };
+        // Fails where the committer has gone.
+        if queue.send(next).is_err() || mill.cancelled.load(Ordering::Relaxed) {
+            return;
+        }
+    }
+}
+
+fn commit<'a>(
+    waiting: &mpsc::Receiver<Waiting<'a>>,
+    mill: &Mill<'_>,
+    gate: &Gate,
+    sink: &mut dyn Sink<'a>,
+) -> Result<()> {
+    const LOOK_UP: std::time::Duration = std::time::Duration::from_millis(100);
+    loop {
+        mill.check_interrupt()?;
+        let step = match waiting.recv_timeout(LOOK_UP) {
+            Ok(step) => step,
+            Err(mpsc::RecvTimeoutError::Timeout) => continue,
+            Err(mpsc::RecvTimeoutError::Disconnected) => return Ok(()),
+        };
+        match step {
+            Waiting::Open(mailbox) => sink.open(mailbox)?,
+            Waiting::Close(closed) => sink.close(closed)?,
+            Waiting::File(file) => sink.file(file)?,
+            Waiting::Failed(error) => return Err(error),
+            Waiting::Batch { results, weight } => {
+                let milled = loop {
+                    mill.check_interrupt()?;
+                    match results.recv_timeout(LOOK_UP) {
+                        Ok(milled) => break milled?,
+                        Err(mpsc::RecvTimeoutError::Timeout) => {}
+                        Err(mpsc::RecvTimeoutError::Disconnected) => {
+                            let lost = std::io::Error::other("a worker was lost");
+                            return Err(Error::io("work in", "this process")(lost));
+                        }
+                    }
+                };
+                for message in milled {
+                    mill.check_interrupt()?;
+                    sink.message(message)?;
+                }
+                gate.leave(weight);
+            }
+        }
+    }
+}
+
+/// Lets the reader run ahead by so many bytes, or by one batch, however large.
+#[derive(Default)]
+struct Gate {
+    state: Mutex<(u64, bool)>,
+    changed: Condvar,
+}
+
+impl Gate {
+    fn enter(&self, weight: u64) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = |(inside, open): &mut (u64, bool)| !*open && *inside > 0 && *inside + weight > IN_FLIGHT_BYTES;
+        let mut state = self.changed.wait_while(state, full).unwrap_or_else(PoisonError::into_inner);
+        state.0 += weight;
+    }
+
+    fn leave(&self, weight: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.0 = state.0.saturating_sub(weight);
+        self.changed.notify_one();
+    }
+
+    fn open_for_good(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
+        self.changed.notify_one();
+    }
+}

@@ -1,0 +1,189 @@
+//! A run: from the named paths to reports, resumable at every point.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::committer::{Committer, Output};
+use super::ground::{self, Ground, Layout};
+use super::journal::{FORMAT, Header, Journal};
+use super::originals::Originals;
+use super::pipeline::{self, Mill, Process};
+use super::reporter::Reporter;
+use super::walker::Walker;
+use super::finish;
+use crate::archive::{self, Found};
+use crate::cert::Trust;
+use crate::error::{Error, Result};
+use crate::ops::outcome::Action;
+use crate::ops::{self, Context};
+use crate::report::{RunInfo, Totals};
+use crate::store::Store;
+
+/// What to run over, and what to write; what to do with each message is the [`Context`]'s.
+#[derive(Default)]
+pub struct Job {
+    /// The named paths.
+    pub roots: Vec<PathBuf>,
+    /// The folder that receives the archive; `None` writes none.
+    pub out: Option<PathBuf>,
+    /// The folder that receives the reports; by default `report` below `out`, and without both
+    /// there are none.
+    pub report: Option<PathBuf>,
+    /// Reports for spreadsheets.
+    pub csv: bool,
+    /// Reports with raw values.
+    pub jsonl: bool,
+    /// Whether changed messages are kept as they were.
+    pub originals: bool,
+    /// Whether sha256 columns are filled where nothing else needs the hashes.
+    pub hash: bool,
+    /// Workers; one means everything on the calling thread.
+    pub threads: usize,
+    /// Outcomes that do not count as failures.
+    pub accept: Vec<Action>,
+    /// Forget what an earlier run wrote to `out`.
+    pub start_over: bool,
+    /// Where chains may end.
+    pub trust: Trust,
+    /// Whether chains are judged; `scan` judges nothing.
+    pub judges: bool,
+    /// Everything else that shapes the output, by name: keys and anchors by fingerprint, the
+    /// clock, the mode … Two runs with the same options write the same.
+    pub options: BTreeMap<String, String>,
+    /// For run.json.
+    pub info: RunInfo,
+}
+
+/// A run that came to its end.
+#[derive(Debug, Clone)]
+pub struct Finished {
+    /// What was counted.
+    pub totals: Totals,
+    /// 0, 3 or 4 (contract: Exit codes).
+    pub exit_code: u8,
+    /// The output was finished before; nothing was written.
+    pub already_finished: bool,
+}
+
+/// Runs `job`. The store, where there is one, receives what was harvested.
+///
+/// # Errors
+/// [`Error::Usage`] where the output folder cannot be used or the options differ from those it was
+/// begun with, [`Error::Busy`], [`Error::Interrupted`], and whatever keeps files from being
+/// written. What is wrong with a message or a source file is in the reports instead.
+pub fn run(
+    job: &Job,
+    context: &Context,
+    store: Option<&mut Store>,
+    reporter: &dyn Reporter,
+) -> Result<Finished> {
+    run_with(job, context, &|input| ops::process(context, input), store, reporter)
+}
+
+/// As [`run`], with something else done to each message.
+pub fn run_with(
+    job: &Job,
+    context: &Context,
+    process: &Process<'_>,
+    store: Option<&mut Store>,
+    reporter: &dyn Reporter,
+) -> Result<Finished> {
+    let begun = Instant::now();
+    guard_places(job, store.as_deref())?;
+    let found = archive::discover(&job.roots)?;
+    let layout = job.out.as_deref().map(Layout::new);
+    let (_lock, journal) = match &layout {
+        None => (None, Journal::temporary(&job.header())?),
+        Some(layout) => match ground::take(layout, &job.header(), job.start_over)? {
+            (_, Ground::Finished(end)) => {
+                let end = *end;
+                return Ok(Finished { totals: end.totals, exit_code: end.exit_code, already_finished: true });
+            }
+            (lock, Ground::Fresh(journal)) => (Some(lock), journal),
+            (lock, Ground::Begun(journal)) => {
+                ground::remove_temporaries(layout)?;
+                reporter.note("continuing where the last run stopped");
+                (Some(lock), journal)
+            }
+        },
+    };
+    reporter.begin(Some(found.files.iter().map(|file| file.bytes).sum()));
+    // The store counts a message once, by its hash.
+    let hash = job.hash || layout.is_some() || store.is_some();
+    let milled = mill(job, context, process, &found, layout.as_ref(), journal, hash, reporter);
+    reporter.end();
+    finish::finish(job, context, milled?, layout.as_ref(), store, begun)
+}
+
+/// Reads, mills and commits every message that is not committed yet.
+#[expect(clippy::too_many_arguments, reason = "one caller; a struct would only rename them")]
+fn mill(
+    job: &Job,
+    context: &Context,
+    process: &Process<'_>,
+    found: &Found,
+    layout: Option<&Layout>,
+    journal: Journal,
+    hash: bool,
+    reporter: &dyn Reporter,
+) -> Result<Journal> {
+    let output = layout.map(|layout| Output {
+        layout: layout.clone(),
+        originals: job.originals.then(|| Originals::new(&layout.out)),
+    });
+    let mut committer = Committer::new(journal, output, &context.limits, hash, reporter)?;
+    let walker = Walker::new(found, &context.limits, hash, committer.known());
+    let mill = Mill::new(process, hash, reporter);
+    let done = if job.threads > 1 {
+        pipeline::parallel(walker, &mill, job.threads, &mut committer)
+    } else {
+        pipeline::sequential(walker, &mill, &mut committer)
+    };
+    match done {
+        Ok(()) => committer.finish(),
+        Err(Error::Interrupted(signal)) => {
+            committer.commit()?;
+            Err(Error::Interrupted(signal))
+        }
+        // What is committed stays; what is not will be done again.
+        Err(error) => Err(error),
+    }
+}
+
+/// Sources are only read: nothing may be written into one.
+fn guard_places(job: &Job, store: Option<&Store>) -> Result<()> {
+    if let Some(out) = &job.out {
+        ground::refuse_overlap(&job.roots, "--out", out)?;
+    }
+    if let Some(report) = &job.report {
+        ground::refuse_inside(&job.roots, "--report", report)?;
+    }
+    if let Some(store) = store {
+        ground::refuse_inside(&job.roots, "--store", store.path())?;
+    }
+    if let (Some(out), Some(report)) = (&job.out, &job.report)
+        && *report != out.join(ground::REPORT)
+    {
+        ground::refuse_inside(std::slice::from_ref(out), "--report", report)?;
+    }
+    Ok(())
+}
+
+impl Job {
+    fn header(&self) -> Header {
+        let mut options = self.options.clone();
+        let list = |words: Vec<String>| words.join(" ");
+        options.insert("accept".into(), list(self.accept.iter().map(ToString::to_string).collect()));
+        options.insert("format".into(), format!("csv={} jsonl={}", self.csv, self.jsonl));
+        options.insert("originals".into(), self.originals.to_string());
+        let roots = self.roots.iter().map(|root| root.file_name().unwrap_or(root.as_os_str()));
+        options.insert("paths".into(), list(roots.map(|name| crate::text::escape_path(name.as_ref())).collect()));
+        Header {
+            format: FORMAT,
+            version: env!("CARGO_PKG_VERSION").into(),
+            command: self.info.command.clone(),
+            options,
+        }
+    }
+}
