@@ -7,6 +7,11 @@ use openssl::provider::Provider;
 
 static LEGACY: OnceLock<Result<Provider, &'static str>> = OnceLock::new();
 
+/// The OpenSSL in use, as it names itself.
+pub fn version() -> &'static str {
+    openssl::version::version()
+}
+
 /// Loads the legacy provider beside the default one, once, for the life of the process. The error
 /// says why it is not to be had; everything but RC2, single DES and the key files that use them
 /// works without it.

@@ -265,7 +265,7 @@ pub(super) fn walk_error(base: &Path, error: walkdir::Error) -> Error {
 }
 
 /// Refuses a folder for output that lies in a source, or holds one.
-pub(super) fn refuse_overlap(sources: &[PathBuf], what: &str, place: &Path) -> Result<()> {
+pub fn refuse_overlap(sources: &[PathBuf], what: &str, place: &Path) -> Result<()> {
     refuse_inside(sources, what, place)?;
     let place_real = real(place)?;
     match sources.iter().find(|source| real(source).is_ok_and(|source| source.starts_with(&place_real))) {
@@ -275,7 +275,7 @@ pub(super) fn refuse_overlap(sources: &[PathBuf], what: &str, place: &Path) -> R
 }
 
 /// Refuses a place for output that lies in one of `folders`.
-pub(super) fn refuse_inside(folders: &[PathBuf], what: &str, place: &Path) -> Result<()> {
+pub fn refuse_inside(folders: &[PathBuf], what: &str, place: &Path) -> Result<()> {
     let place_real = real(place)?;
     match folders.iter().find(|folder| real(folder).is_ok_and(|folder| place_real.starts_with(folder))) {
         Some(folder) => Err(apart(what, place, folder)),

@@ -26,6 +26,7 @@ pub mod restore;
 pub mod run;
 mod walker;
 
+pub use ground::{refuse_inside, refuse_overlap};
 pub use check::{Difference, What, check};
 pub use pipeline::Process;
 pub use reporter::{Reporter, Silent};

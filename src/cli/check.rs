@@ -1,0 +1,27 @@
+//! `p7mill check OUT`: whether an output tree still matches its manifest.
+
+use p7mill::Result;
+use p7mill::engine;
+use p7mill::text::escape_path;
+
+use super::args::CheckArgs;
+use super::printer::{Printer, Tone};
+
+/// Runs it; the exit code: 3 where there are differences.
+pub(crate) fn run(arguments: &CheckArgs, printer: &Printer) -> Result<u8> {
+    let differences = engine::check(&arguments.out)?;
+    for difference in &differences {
+        printer.result(&format!("{difference}\n"))?;
+    }
+    if differences.is_empty() {
+        let well = printer.tone(Tone::Good, "matches its manifest");
+        printer.summary(&format!("{} {well}\n", escape_path(&arguments.out)))?;
+        return Ok(0);
+    }
+    let count = printer.tone(Tone::Bad, &format!("{} differences", differences.len()));
+    printer.summary(&format!(
+        "\n{count} between {} and its manifest\n",
+        escape_path(&arguments.out)
+    ))?;
+    Ok(3)
+}

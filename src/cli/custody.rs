@@ -1,0 +1,97 @@
+//! Who runs what with what: for run.json, and to tell whether a run continues another.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use p7mill::cert::Certificate;
+use p7mill::crypto::provider;
+use p7mill::keys::keyring::{KeyFileStatus, KeyRing};
+use p7mill::report::RunInfo;
+use p7mill::text::{escape_path, hex};
+
+/// What is known of a run before it begins. Passphrases never are on the command line, and keys are
+/// named by their certificates: nothing here is secret.
+pub(crate) fn info(
+    command: &str,
+    started: i64,
+    now: i64,
+    keyring: &KeyRing,
+    anchors: &[Arc<Certificate>],
+) -> RunInfo {
+    let locked = keyring
+        .files()
+        .iter()
+        .filter(|file| file.status == KeyFileStatus::Locked);
+    let keys = keyring
+        .keys()
+        .iter()
+        .flat_map(|key| match key.certificates.as_slice() {
+            [] => vec![key.name.clone()],
+            certificates => certificates
+                .iter()
+                .map(|certificate| hex(&certificate.sha256))
+                .collect(),
+        });
+    RunInfo {
+        command: command.to_owned(),
+        command_line: std::env::args_os()
+            .map(|word| escape_path(word.as_ref()))
+            .collect(),
+        started,
+        now,
+        host: std::fs::read_to_string("/proc/sys/kernel/hostname")
+            .unwrap_or_default()
+            .trim()
+            .to_owned(),
+        user: user(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        openssl_version: provider::version().to_owned(),
+        keys: sorted(keys),
+        locked_key_files: sorted(locked.map(|file| {
+            file.path
+                .file_name()
+                .map(|name| escape_path(name.as_ref()))
+                .unwrap_or_default()
+        })),
+        anchors: sorted(anchors.iter().map(|anchor| hex(&anchor.sha256))),
+    }
+}
+
+/// What shapes the output, by name: where one of these differs, a run does not continue another.
+pub(crate) fn options(
+    info: &RunInfo,
+    intermediates: &[Arc<Certificate>],
+    recipients: &[Arc<Certificate>],
+) -> BTreeMap<String, String> {
+    let fingerprints = |certificates: &[Arc<Certificate>]| {
+        sorted(
+            certificates
+                .iter()
+                .map(|certificate| hex(&certificate.sha256)),
+        )
+        .join(" ")
+    };
+    BTreeMap::from([
+        ("keys".into(), info.keys.join(" ")),
+        ("locked keys".into(), info.locked_key_files.join(" ")),
+        ("trust".into(), info.anchors.join(" ")),
+        ("intermediates".into(), fingerprints(intermediates)),
+        ("to".into(), fingerprints(recipients)),
+    ])
+}
+
+fn sorted(words: impl Iterator<Item = String>) -> Vec<String> {
+    let mut words: Vec<_> = words.collect();
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+/// The name that the session goes by, and the number that the system goes by.
+fn user() -> String {
+    let number = rustix::process::getuid().as_raw();
+    match std::env::var("USER").or_else(|_| std::env::var("LOGNAME")) {
+        Ok(name) if !name.is_empty() => format!("{name} ({number})"),
+        _ => number.to_string(),
+    }
+}

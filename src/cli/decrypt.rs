@@ -1,0 +1,30 @@
+//! `p7mill decrypt`
+
+use p7mill::Result;
+use p7mill::ops::Opening;
+
+use super::args::DecryptArgs;
+use super::job;
+use super::options::TalkArgs;
+use super::printer::Printer;
+use super::settings::Request;
+
+/// Runs it; the exit code.
+pub(crate) fn run(arguments: &DecryptArgs, talk: &TalkArgs, printer: &Printer) -> Result<u8> {
+    let request = Request {
+        command: "decrypt",
+        paths: &arguments.source.paths,
+        keys: &arguments.keys.keys,
+        passphrases: Some(&arguments.keys.passphrases),
+        trust: &arguments.trust.trust,
+        judging: Some(&arguments.trust.more),
+        now: arguments.trust.more.now.now,
+        out: Some(&arguments.out),
+        report: arguments.out.report.report.as_deref(),
+        format: Some(arguments.out.format),
+        run: Some(&arguments.run),
+        opening: Some(Opening::Decrypt),
+        ..Request::default()
+    };
+    job::run(&request, talk, printer)
+}

@@ -1,0 +1,289 @@
+//! The options, in groups that commands take whole.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use p7mill::ops::outcome::Action;
+
+use super::values;
+
+/// Where mail lies.
+#[derive(Debug, Args)]
+pub(crate) struct SourceArgs {
+    /// An mbox, a Maildir, an .eml, a raw CMS file, a folder of these at any depth, or - for standard input
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
+/// Private keys and how to open them.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Keys")]
+pub(crate) struct KeyArgs {
+    /// File or folder of .p12 .pfx .pem .key .der files; may be given several times
+    #[arg(long, value_name = "PATH")]
+    pub(crate) keys: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) passphrases: PassphraseArgs,
+}
+
+/// The same where keys are what the command is about.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Keys")]
+pub(crate) struct RequiredKeyArgs {
+    /// File or folder of .p12 .pfx .pem .key .der files; may be given several times
+    #[arg(long, value_name = "PATH", required = true)]
+    pub(crate) keys: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) passphrases: PassphraseArgs,
+}
+
+/// Where passphrases come from; without any of these, a prompt on a terminal and none elsewhere.
+#[derive(Debug, Args)]
+pub(crate) struct PassphraseArgs {
+    /// Read one passphrase from this file descriptor; it is tried on every locked key file
+    #[arg(long, value_name = "N", conflicts_with = "passphrase_file", requires = "keys", value_parser = values::descriptor)]
+    pub(crate) passphrase_fd: Option<u32>,
+    /// The first line of FILE is tried on every locked key file; nobody else may be able to read FILE
+    #[arg(long, value_name = "FILE", requires = "keys")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// A table with the header file,passphrase; file is a key file's name or the tail of its path
+    #[arg(long, value_name = "FILE.csv", requires = "keys")]
+    pub(crate) passphrases: Option<PathBuf>,
+}
+
+/// Whom to trust.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Trust")]
+pub(crate) struct TrustArgs {
+    /// CA certificates, PEM or DER, file or folder, or the word system; may be given several times
+    #[arg(long, value_name = "PATH|system")]
+    pub(crate) trust: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) more: JudgingArgs,
+}
+
+/// The same where a judgement is what the command is about.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Trust")]
+pub(crate) struct RequiredTrustArgs {
+    /// CA certificates, PEM or DER, file or folder, or the word system; may be given several times
+    #[arg(long, value_name = "PATH|system", required = true)]
+    pub(crate) trust: Vec<OsString>,
+    #[command(flatten)]
+    pub(crate) more: JudgingArgs,
+}
+
+/// What else a judgement rests on.
+#[derive(Debug, Args)]
+pub(crate) struct JudgingArgs {
+    /// Further certificates that paths may go through; may be given several times
+    #[arg(long, value_name = "PATH")]
+    pub(crate) intermediates: Vec<PathBuf>,
+    /// The time a chain is judged at: received, signing, now, or a time such as 2024-05-01T12:00:00Z
+    #[arg(long, value_name = "CLOCK", default_value = "received", value_parser = values::clock)]
+    pub(crate) clock: p7mill::ops::Clock,
+    #[command(flatten)]
+    pub(crate) now: NowArgs,
+}
+
+/// What "now" is.
+#[derive(Debug, Args)]
+pub(crate) struct NowArgs {
+    /// What "now" is, such as 2024-05-01T12:00:00Z [default: the system clock]
+    #[arg(long, value_name = "RFC3339", value_parser = values::time, help_heading = "Trust")]
+    pub(crate) now: Option<i64>,
+}
+
+/// The certificate store, where a command can do without.
+#[derive(Debug, Args)]
+pub(crate) struct StoreArgs {
+    /// The certificate store; made if it does not exist
+    #[arg(long, value_name = "FILE", help_heading = "Certificates")]
+    pub(crate) store: Option<PathBuf>,
+}
+
+/// The certificate store, where it is what the command is about.
+#[derive(Debug, Args)]
+pub(crate) struct RequiredStoreArgs {
+    /// The certificate store
+    #[arg(
+        long,
+        value_name = "FILE",
+        required = true,
+        help_heading = "Certificates"
+    )]
+    pub(crate) store: PathBuf,
+}
+
+/// How to re-encrypt, once there is a `--to`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Re-encryption")]
+pub(crate) struct SealArgs {
+    /// rewrap keeps the ciphertext and replaces its recipients; content decrypts and encrypts anew [default: rewrap]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "MODE",
+        requires = "to",
+        hide_possible_values = true
+    )]
+    pub(crate) mode: Option<Mode>,
+    /// For --mode content: aes-256-gcm or aes-256-cbc
+    #[arg(long, value_name = "CIPHER", requires = "to", value_parser = values::cipher)]
+    pub(crate) cipher: Option<Cipher>,
+    /// For --mode content: a cipher that this program reads: outlook, thunderbird, apple, gpgsm or openssl
+    #[arg(
+        long = "for",
+        value_enum,
+        value_name = "PROGRAM",
+        requires = "to",
+        hide_possible_values = true
+    )]
+    pub(crate) program: Option<Program>,
+}
+
+/// How the readable copy of a message is protected anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// Same ciphertext, new recipients.
+    Rewrap,
+    /// Decrypt, encrypt anew.
+    Content,
+}
+
+/// A content cipher that p7mill writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cipher {
+    /// AuthEnvelopedData.
+    Aes256Gcm,
+    /// EnvelopedData.
+    Aes256Cbc,
+}
+
+/// A program that has to read what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Program {
+    /// Microsoft Outlook.
+    Outlook,
+    /// Mozilla Thunderbird.
+    Thunderbird,
+    /// Apple Mail.
+    Apple,
+    /// `GnuPG`'s gpgsm.
+    Gpgsm,
+    /// OpenSSL 3.0 or newer.
+    Openssl,
+}
+
+/// What a command that writes an archive writes, and where.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct OutArgs {
+    /// The folder that receives the archive; running the same command again continues or does nothing
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) report: ReportDirArgs,
+    /// csv, jsonl or both
+    #[arg(long, value_enum, default_value_t = Format::Csv, value_name = "FORMAT", hide_possible_values = true)]
+    pub(crate) format: Format,
+    /// Do not keep changed messages as they were in DIR/originals
+    #[arg(long)]
+    pub(crate) no_originals: bool,
+    /// Do all the work and write only reports
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Forget what an earlier run wrote to DIR and begin anew
+    #[arg(long)]
+    pub(crate) start_over: bool,
+}
+
+/// Where reports go.
+#[derive(Debug, Args)]
+pub(crate) struct ReportDirArgs {
+    /// The folder that receives the reports [default: DIR/report below --out]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+/// Reports of a command that writes no archive.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct ReportArgs {
+    /// Write reports to this folder; without it only a summary is printed
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+    /// csv, jsonl or both
+    #[arg(
+        long,
+        value_enum,
+        value_name = "FORMAT",
+        requires = "report",
+        hide_possible_values = true
+    )]
+    pub(crate) format: Option<Format>,
+}
+
+/// Which reports are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For spreadsheets.
+    Csv,
+    /// Raw values, a JSON object a line.
+    Jsonl,
+    /// Both.
+    Both,
+}
+
+/// How a run goes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Run")]
+pub(crate) struct RunArgs {
+    /// Outcomes that do not count as failures, such as no-key,locked
+    #[arg(long, value_name = "OUTCOME,…", value_delimiter = ',', value_parser = values::accepted)]
+    pub(crate) accept: Vec<Action>,
+    /// How many threads work [default: one a processor]
+    #[arg(short = 'j', value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+}
+
+/// How p7mill talks.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Talk")]
+pub(crate) struct TalkArgs {
+    /// No summary, no progress; errors only
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Say more
+    #[arg(short, long, global = true)]
+    pub(crate) verbose: bool,
+    /// auto (a bar on a terminal), plain (a line every few seconds) or never
+    #[arg(long, global = true, value_enum, default_value_t = When::Auto, value_name = "WHEN", hide_possible_values = true)]
+    pub(crate) progress: When,
+    /// auto, always or never
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN", hide_possible_values = true)]
+    pub(crate) color: Color,
+}
+
+/// How progress is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum When {
+    /// A bar on a terminal, nothing elsewhere.
+    Auto,
+    /// Lines on standard error.
+    Plain,
+    /// Not at all.
+    Never,
+}
+
+/// Whether results are coloured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless `NO_COLOR` is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}

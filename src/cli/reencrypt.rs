@@ -1,0 +1,33 @@
+//! `p7mill reencrypt`
+
+use p7mill::Result;
+use p7mill::ops::Opening;
+
+use super::args::ReencryptArgs;
+use super::job;
+use super::options::TalkArgs;
+use super::printer::Printer;
+use super::settings::Request;
+
+/// Runs it; the exit code.
+pub(crate) fn run(arguments: &ReencryptArgs, talk: &TalkArgs, printer: &Printer) -> Result<u8> {
+    let request = Request {
+        command: "reencrypt",
+        paths: &arguments.source.paths,
+        keys: &arguments.keys.keys,
+        passphrases: Some(&arguments.keys.passphrases),
+        trust: &arguments.trust.trust,
+        judging: Some(&arguments.trust.more),
+        now: arguments.trust.more.now.now,
+        store: arguments.store.store.as_deref(),
+        to: &arguments.to,
+        seal: Some(&arguments.seal),
+        out: Some(&arguments.out),
+        report: arguments.out.report.report.as_deref(),
+        format: Some(arguments.out.format),
+        run: Some(&arguments.run),
+        opening: Some(Opening::Rewrap),
+        ..Request::default()
+    };
+    job::run(&request, talk, printer)
+}

@@ -1,0 +1,24 @@
+//! `p7mill restore OUT`: changed messages as they were, in place or in another folder.
+
+use p7mill::Result;
+use p7mill::engine;
+use p7mill::text::escape_path;
+
+use super::args::RestoreArgs;
+use super::interrupt::Interrupt;
+use super::options::TalkArgs;
+use super::printer::Printer;
+use super::progress::Progress;
+
+/// Runs it; the exit code.
+pub(crate) fn run(arguments: &RestoreArgs, talk: &TalkArgs, printer: &Printer) -> Result<u8> {
+    let interrupt = Interrupt::watch()?;
+    let progress = Progress::new(talk, printer, &interrupt);
+    let restored = engine::restore(&arguments.tree, arguments.out.as_deref(), &progress)?;
+    let place = escape_path(arguments.out.as_ref().unwrap_or(&arguments.tree));
+    printer.summary(&format!(
+        "{} messages in {} mailboxes are in {place} as they were before the run\n",
+        restored.messages, restored.mailboxes
+    ))?;
+    Ok(0)
+}

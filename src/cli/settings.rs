@@ -1,0 +1,369 @@
+//! From raw flags to resolved settings, in one place. Everything that the command line names is
+//! read and judged here, before anything is written; an error names the option and what to do.
+//! The only reader of the system clock.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use p7mill::cert::Certificate;
+use p7mill::cert::cache::CertCache;
+use p7mill::cert::pool::Pool;
+use p7mill::cert::trust::{self, Trust};
+use p7mill::crypto::cipher::ContentCipher;
+use p7mill::engine::Job;
+use p7mill::keys::keyring::KeyRing;
+use p7mill::limits::Limits;
+use p7mill::ops::{self, Clock, Opening, Plan};
+use p7mill::store::Store;
+use p7mill::text::{escape_path, hex, rfc3339};
+use p7mill::{Error, Result};
+
+use super::options::{
+    Cipher, Format, JudgingArgs, Mode, OutArgs, PassphraseArgs, Program, RunArgs, SealArgs,
+};
+use super::{custody, paths, unlock};
+
+/// What a command asks for, as its flags say it; what a command does not have is empty.
+#[derive(Default)]
+pub(crate) struct Request<'a> {
+    /// The command's name.
+    pub(crate) command: &'static str,
+    /// PATH.
+    pub(crate) paths: &'a [PathBuf],
+    /// `--keys`
+    pub(crate) keys: &'a [PathBuf],
+    /// How to open them.
+    pub(crate) passphrases: Option<&'a PassphraseArgs>,
+    /// `--trust`
+    pub(crate) trust: &'a [OsString],
+    /// `--intermediates` and the clock.
+    pub(crate) judging: Option<&'a JudgingArgs>,
+    /// `--now`
+    pub(crate) now: Option<i64>,
+    /// `--store`
+    pub(crate) store: Option<&'a Path>,
+    /// Whether the run fills the store.
+    pub(crate) harvests: bool,
+    /// `--to`
+    pub(crate) to: &'a [PathBuf],
+    /// `--mode`, `--cipher`, `--for`
+    pub(crate) seal: Option<&'a SealArgs>,
+    /// `--out` and what goes with it.
+    pub(crate) out: Option<&'a OutArgs>,
+    /// `--report`
+    pub(crate) report: Option<&'a Path>,
+    /// `--format`
+    pub(crate) format: Option<Format>,
+    /// `--hash`
+    pub(crate) hash: bool,
+    /// `--accept`, `-j`
+    pub(crate) run: Option<&'a RunArgs>,
+    /// How far encrypted layers are opened where there are keys.
+    pub(crate) opening: Option<Opening>,
+}
+
+/// What a run needs, resolved.
+pub(crate) struct Settings {
+    /// What the engine is given.
+    pub(crate) job: Job,
+    /// What `ops` is given.
+    pub(crate) context: ops::Context,
+    /// What receives the harvest.
+    pub(crate) store: Option<Store>,
+    /// What a person should know before the run.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Settings {
+    /// Resolves a request. Whatever can fail without a passphrase fails before one is asked for.
+    pub(crate) fn resolve(request: &Request<'_>) -> Result<Self> {
+        paths::check_targets(request)?;
+        let started = system_now();
+        let now = request.now.unwrap_or(started);
+        let mut notes = Vec::new();
+        let (opening, cipher) = opening(request)?;
+        let anchors = anchors(request.trust)?;
+        let intermediates = match request.judging {
+            Some(judging) => trust::load_certificates(&judging.intermediates)
+                .map_err(|e| named("--intermediates", e))?,
+            None => Vec::new(),
+        };
+        let mut recipients = recipient_files(request.to, now, &mut notes)?;
+        let store = open_store(request)?;
+        for address in request.to.iter().filter_map(|to| address(to)) {
+            recipients.push(recipient_in_store(store.as_ref(), address, now)?);
+        }
+        let mut pool = Pool::new();
+        if let Some(store) = &store {
+            for stored in store.certificates()? {
+                pool.extend(Certificate::decode(&stored.der).ok().map(Arc::new));
+            }
+        }
+        let keyring = keyring(request.keys, request.passphrases)?;
+        pool.extend(
+            keyring
+                .certificates()
+                .iter()
+                .chain(&intermediates)
+                .chain(&anchors)
+                .cloned(),
+        );
+
+        let clock = request
+            .judging
+            .map_or(Clock::Received, |judging| judging.clock);
+        let dry_run = request.out.is_some_and(|out| out.dry_run);
+        let format = request.format.unwrap_or(Format::Csv);
+        let info = custody::info(request.command, started, now, &keyring, &anchors);
+        let mut options = custody::options(&info, &intermediates, &recipients);
+        options.insert("clock".into(), format!("{clock:?}"));
+        options.insert("now".into(), request.now.map(rfc3339).unwrap_or_default());
+        options.insert("mode".into(), format!("{opening:?} {}", cipher.name()));
+        options.insert("store".into(), request.store.is_some().to_string());
+        let job = Job {
+            roots: request.paths.to_vec(),
+            out: request
+                .out
+                .and_then(|out| out.out.clone())
+                .filter(|_| !dry_run),
+            report: request
+                .report
+                .map(Path::to_path_buf)
+                .or_else(|| paths::report_of_dry_run(request)),
+            csv: format != Format::Jsonl,
+            jsonl: format != Format::Csv,
+            originals: request.out.is_some_and(|out| !out.no_originals),
+            // Sightings in the store are told apart by the message's hash.
+            hash: request.hash || request.command != "scan",
+            threads: threads(request.run),
+            accept: request
+                .run
+                .map(|run| run.accept.clone())
+                .unwrap_or_default(),
+            start_over: request.out.is_some_and(|out| out.start_over),
+            trust: Trust::new(anchors),
+            judges: request.command != "scan",
+            options,
+            info,
+        };
+        let plan = Plan {
+            open: opening,
+            recipients,
+            cipher,
+        };
+        let context = ops::Context {
+            plan,
+            keyring,
+            pool,
+            cache: CertCache::new(),
+            limits: Limits::default(),
+            now,
+            clock,
+        };
+        Ok(Self {
+            job,
+            context,
+            store: store.filter(|_| request.harvests && !dry_run),
+            notes,
+        })
+    }
+}
+
+/// The store, if one is named; made where the run is to fill it.
+fn open_store(request: &Request<'_>) -> Result<Option<Store>> {
+    let Some(file) = request.store else {
+        return Ok(None);
+    };
+    let fills = request.harvests && !request.out.is_some_and(|out| out.dry_run);
+    if !fills && !file.exists() {
+        if request.harvests {
+            return Ok(None);
+        }
+        return Err(Error::Usage(format!(
+            "--store {}: there is no such store",
+            file.display()
+        )));
+    }
+    Store::open(file, fills).map(Some)
+}
+
+/// The keys that `--keys` names, opened as far as passphrases go.
+pub(crate) fn keyring(keys: &[PathBuf], passphrases: Option<&PassphraseArgs>) -> Result<KeyRing> {
+    let mut passphrases = unlock::passphrases(passphrases, !keys.is_empty())?;
+    KeyRing::load(keys, &mut passphrases).map_err(|error| named("--keys", error))
+}
+
+/// Seconds since 1970.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the clock"
+)]
+pub(crate) fn system_now() -> i64 {
+    let since = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// An input that an option names and that cannot be read is a usage error that names the option.
+pub(crate) fn named(option: &str, error: Error) -> Error {
+    match error {
+        Error::Usage(text) if text.contains(option) => Error::Usage(text),
+        Error::Io { .. } | Error::Usage(_) => Error::Usage(format!("{option}: {error}")),
+        other => other,
+    }
+}
+
+fn threads(run: Option<&RunArgs>) -> usize {
+    run.and_then(|run| run.jobs).map_or_else(
+        || std::thread::available_parallelism().map_or(1, usize::from),
+        usize::from,
+    )
+}
+
+/// How far to open, and the cipher of what is encrypted anew.
+fn opening(request: &Request<'_>) -> Result<(Opening, ContentCipher)> {
+    let Some(seal) = request.seal.filter(|_| !request.to.is_empty()) else {
+        let open = request.opening.unwrap_or(Opening::Keep);
+        // Looking without keys would only say `no-key` of what nobody asked to open.
+        let open = if open == Opening::Look && request.keys.is_empty() {
+            Opening::Keep
+        } else {
+            open
+        };
+        return Ok((open, ContentCipher::Aes256Gcm));
+    };
+    let wanted = seal.cipher.map(|cipher| match cipher {
+        Cipher::Aes256Gcm => ContentCipher::Aes256Gcm,
+        Cipher::Aes256Cbc => ContentCipher::Aes256Cbc,
+    });
+    let read = seal.program.map(cipher_of);
+    match (seal.mode.unwrap_or(Mode::Rewrap), wanted, read) {
+        (Mode::Rewrap, None, None) => Ok((Opening::Rewrap, ContentCipher::Aes256Gcm)),
+        (Mode::Rewrap, ..) => Err(Error::Usage(
+            "--cipher and --for choose the cipher of new content; --mode rewrap keeps the content as it is: add \
+             --mode content, or leave them out"
+                .into(),
+        )),
+        (Mode::Content, None, None) => Err(Error::Usage(
+            "--mode content needs a cipher: add --cipher aes-256-gcm or aes-256-cbc, or --for PROGRAM".into(),
+        )),
+        (Mode::Content, Some(wanted), Some(read)) if wanted != read => Err(Error::Usage(format!(
+            "--for names a program that is served with {}, --cipher says {}: leave one of them out",
+            read.name(),
+            wanted.name()
+        ))),
+        (Mode::Content, Some(cipher), _) | (Mode::Content, None, Some(cipher)) => Ok((Opening::Content, cipher)),
+    }
+}
+
+/// What a program is known to read (docs/reference/cli.md says why).
+fn cipher_of(program: Program) -> ContentCipher {
+    match program {
+        Program::Outlook | Program::Thunderbird | Program::Apple | Program::Gpgsm => {
+            ContentCipher::Aes256Cbc
+        }
+        Program::Openssl => ContentCipher::Aes256Gcm,
+    }
+}
+
+fn anchors(words: &[OsString]) -> Result<Vec<Arc<Certificate>>> {
+    let mut files = Vec::new();
+    for word in words {
+        if word == "system" {
+            files.push(trust::system_bundle().ok_or_else(|| {
+                Error::Usage(
+                    "--trust system: this system has no bundle of CA certificates; name a file"
+                        .into(),
+                )
+            })?);
+        } else {
+            files.push(PathBuf::from(word));
+        }
+    }
+    trust::load_certificates(&files).map_err(|error| named("--trust", error))
+}
+
+/// What `--to` names, if it is an address: no file of that name, and an at sign in it.
+fn address(to: &Path) -> Option<&str> {
+    to.to_str()
+        .filter(|text| text.contains('@') && !to.exists())
+}
+
+/// The certificates of the files among `to`.
+fn recipient_files(
+    to: &[PathBuf],
+    now: i64,
+    notes: &mut Vec<String>,
+) -> Result<Vec<Arc<Certificate>>> {
+    let mut recipients = Vec::new();
+    for file in to.iter().filter(|to| address(to).is_none()) {
+        if file.is_dir() {
+            return Err(Error::Usage(format!(
+                "--to {}: a folder; name one certificate file",
+                file.display()
+            )));
+        }
+        let found = trust::load_certificates(std::slice::from_ref(file))
+            .map_err(|error| named("--to", error))?;
+        let certificate = the_one(&found)
+            .ok_or_else(|| {
+                Error::Usage(format!(
+                    "--to {}: holds several people's certificates; name a file for each",
+                    file.display()
+                ))
+            })?
+            .clone();
+        if !certificate.can_encrypt_mail() {
+            return Err(Error::Usage(format!(
+                "--to {}: the certificate of {} is not for encrypting mail",
+                file.display(),
+                certificate.subject
+            )));
+        }
+        if !(certificate.not_before..=certificate.not_after).contains(&now) {
+            notes.push(format!(
+                "--to {}: the certificate is valid from {} to {}, not now; it is used since it was named",
+                escape_path(file),
+                rfc3339(certificate.not_before),
+                rfc3339(certificate.not_after),
+            ));
+        }
+        recipients.push(certificate);
+    }
+    Ok(recipients)
+}
+
+/// The person's certificate of a file that may hold the CAs above it too.
+fn the_one(found: &[Arc<Certificate>]) -> Option<&Arc<Certificate>> {
+    if let [only] = found {
+        return Some(only);
+    }
+    let mut people = found.iter().filter(|certificate| !certificate.is_ca);
+    people.next().filter(|_| people.next().is_none())
+}
+
+fn recipient_in_store(store: Option<&Store>, address: &str, now: i64) -> Result<Arc<Certificate>> {
+    let Some(store) = store else {
+        return Err(Error::Usage(format!(
+            "--to {address}: an address is looked up in the certificate store; add --store FILE, or name a \
+             certificate file"
+        )));
+    };
+    let choice = store.choose(address, now)?;
+    if let Some(best) = choice.candidates.into_iter().next() {
+        return Ok(best.certificate);
+    }
+    let store = store.path().display();
+    let mut why =
+        format!("--to {address}: {store} holds no certificate that may be used for it now");
+    for refused in choice.refused.iter().take(3) {
+        let digits: String = hex(&refused.sha256).chars().take(16).collect();
+        let _ = write!(why, "; {digits}… is {}", refused.reasons.join(", "));
+    }
+    Err(Error::Usage(format!(
+        "{why}. A certificate file can be named instead"
+    )))
+}

@@ -1,0 +1,96 @@
+//! The values of options: from words to what they mean, with an error that says what would do.
+
+use p7mill::ops::Clock;
+use p7mill::ops::outcome::Action;
+use p7mill::text;
+
+use super::options::Cipher;
+
+const NOT_YET: &str = "not in this version";
+
+/// Unix seconds.
+pub(crate) fn time(word: &str) -> Result<i64, String> {
+    text::parse_rfc3339(word).ok_or_else(|| "not a time such as 2024-05-01T12:00:00Z".to_owned())
+}
+
+/// The clock of the contract.
+pub(crate) fn clock(word: &str) -> Result<Clock, String> {
+    match word {
+        "received" => Ok(Clock::Received),
+        "signing" => Ok(Clock::Signing),
+        "now" => Ok(Clock::Now),
+        other => time(other).map(Clock::At).map_err(|_| {
+            "use received, signing, now, or a time such as 2024-05-01T12:00:00Z".to_owned()
+        }),
+    }
+}
+
+/// A content cipher.
+pub(crate) fn cipher(word: &str) -> Result<Cipher, String> {
+    match word {
+        "aes-256-gcm" => Ok(Cipher::Aes256Gcm),
+        "aes-256-cbc" => Ok(Cipher::Aes256Cbc),
+        "auto" => Err(format!(
+            "{NOT_YET}; use aes-256-gcm or aes-256-cbc, or --for PROGRAM"
+        )),
+        _ => Err("use aes-256-gcm or aes-256-cbc".to_owned()),
+    }
+}
+
+/// An outcome that may be accepted.
+pub(crate) fn accepted(word: &str) -> Result<Action, String> {
+    Action::ALL
+        .iter()
+        .copied()
+        .find(|action| action.is_failure() && action.as_str() == word)
+        .ok_or_else(|| {
+            let words: Vec<_> = Action::ALL
+                .iter()
+                .copied()
+                .filter(|action| action.is_failure())
+                .map(Action::as_str)
+                .collect();
+            format!("not a failure; use one of {}", words.join(", "))
+        })
+}
+
+/// A file descriptor that is not one of the three that mail and messages go through.
+pub(crate) fn descriptor(word: &str) -> Result<u32, String> {
+    match word.parse() {
+        Ok(1 | 2) => Err("1 and 2 are where p7mill writes; use 0, or 3 and above".to_owned()),
+        Ok(number) => Ok(number),
+        Err(_) => Err("not a file descriptor's number".to_owned()),
+    }
+}
+
+/// How a store's certificates are written.
+pub(crate) fn export_format(word: &str) -> Result<ExportFormat, String> {
+    match word {
+        "pem" => Ok(ExportFormat::Pem),
+        "p7c" | "ldif" | "vcard" | "gpgsm" | "nss" | "mutt" => Err(format!("{NOT_YET}; use pem")),
+        _ => Err("use pem".to_owned()),
+    }
+}
+
+/// See [`export_format`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ExportFormat {
+    /// One PEM block after another.
+    Pem,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_the_contract_are_read_and_others_are_told_what_would_do() {
+        assert_eq!(clock("received"), Ok(Clock::Received));
+        assert_eq!(clock("1970-01-01T00:01:00Z"), Ok(Clock::At(60)));
+        assert!(clock("yesterday").unwrap_err().contains("received"));
+        assert_eq!(accepted("no-key"), Ok(Action::NoKey));
+        assert!(accepted("plain").unwrap_err().contains("undecryptable"));
+        assert!(cipher("auto").unwrap_err().contains("not in this version"));
+        assert!(descriptor("1").is_err());
+    }
+}

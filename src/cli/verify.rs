@@ -1,0 +1,30 @@
+//! `p7mill verify`
+
+use p7mill::Result;
+use p7mill::ops::Opening;
+
+use super::args::VerifyArgs;
+use super::job;
+use super::options::TalkArgs;
+use super::printer::Printer;
+use super::settings::Request;
+
+/// Runs it; the exit code.
+pub(crate) fn run(arguments: &VerifyArgs, talk: &TalkArgs, printer: &Printer) -> Result<u8> {
+    let request = Request {
+        command: "verify",
+        paths: &arguments.source.paths,
+        keys: &arguments.keys.keys,
+        passphrases: Some(&arguments.keys.passphrases),
+        trust: &arguments.trust.trust,
+        judging: Some(&arguments.trust.more),
+        now: arguments.trust.more.now.now,
+        store: arguments.store.store.as_deref(),
+        report: arguments.report.report.as_deref(),
+        format: arguments.report.format,
+        run: Some(&arguments.run),
+        opening: Some(Opening::Look),
+        ..Request::default()
+    };
+    job::run(&request, talk, printer)
+}
