@@ -1,0 +1,40 @@
+//! Other programs as judges. One that is not installed is said, and is a failure where
+//! `P7MILL_REQUIRE_PEERS=1`.
+
+use std::process::{Command, Stdio};
+
+/// A command that runs `program`, or `None` where it is not installed, which is said.
+pub(crate) fn peer(program: &str) -> Option<Command> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path)
+        .map(|dir| dir.join(program))
+        .find(|file| is_program(file));
+    match found {
+        Some(file) => {
+            let mut command = Command::new(file);
+            command.stdin(Stdio::null());
+            Some(command)
+        }
+        None if std::env::var_os("P7MILL_REQUIRE_PEERS").is_some_and(|value| value == "1") => {
+            panic!("{program} is not installed, and P7MILL_REQUIRE_PEERS=1")
+        }
+        None => {
+            skipped(program);
+            None
+        }
+    }
+}
+
+fn is_program(file: &std::path::Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(file)
+        .is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+}
+
+#[expect(
+    clippy::print_stderr,
+    reason = "a judge that is missing must be seen in the test's output"
+)]
+fn skipped(program: &str) {
+    eprintln!("SKIPPED: {program} is not installed");
+}
