@@ -1,10 +1,19 @@
-//! Integration tests, a file a command.
+//! Integration tests, a file a command or a promise.
 
-#![allow(
-    clippy::expect_used,
+#![expect(
     clippy::unwrap_used,
-    reason = "a test fails by panicking"
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on panics, says what it has not shown, and writes what it needs"
 )]
 
 mod cli;
+mod corpora;
+mod house;
+mod interop;
+mod judges;
+mod resume;
+mod sample;
 mod support;
+mod wrong_keys;
