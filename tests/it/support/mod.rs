@@ -1,7 +1,12 @@
 //! The harness: the built binary, run with nothing of the machine around it, and the programs that
 //! judge what it wrote.
 
+pub(crate) mod der;
 pub(crate) mod peers;
+pub(crate) mod sample;
+pub(crate) mod table;
+pub(crate) mod tools;
+pub(crate) mod trees;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
