@@ -37,11 +37,11 @@ pub(crate) fn run(request: &Request<'_>, talk: &TalkArgs, printer: &Printer) -> 
         settings.job.info.anchors.len(),
         settings.context.pool.len(),
     ));
-    if piped {
-        return pipe::run(request, &settings, printer);
-    }
     let interrupt = Interrupt::watch()?;
     let progress = Progress::new(talk, printer, &interrupt);
+    if piped {
+        return pipe::run(request, &settings, printer, &progress);
+    }
     let finished = engine::run(
         &settings.job,
         &settings.context,

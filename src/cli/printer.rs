@@ -51,6 +51,12 @@ impl Printer {
         }
     }
 
+    /// Standard output itself, for mail.
+    #[expect(clippy::unused_self, reason = "only a printer gives it away")]
+    pub(crate) fn output(&self) -> impl Write + use<> {
+        io::BufWriter::new(io::stdout())
+    }
+
     /// Writes a summary to standard output unless `-q`.
     pub(crate) fn summary(&self, text: &str) -> Result<()> {
         if self.quiet {

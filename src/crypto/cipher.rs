@@ -162,16 +162,16 @@ impl ContentCipher {
     }
 
     /// Whether content under this cipher must not be left under it: single DES and RC2 can be
-    /// broken by search.
+    /// broken by search, and 64-bit blocks repeat (SP 800-131A Rev. 2 disallows 3DES after 2023).
     pub const fn is_weak(self) -> bool {
+        matches!(self, Self::DesEde3Cbc) || self.needs_legacy_provider()
+    }
+
+    const fn needs_legacy_provider(self) -> bool {
         matches!(
             self,
             Self::DesCbc | Self::Rc2Cbc40 | Self::Rc2Cbc64 | Self::Rc2Cbc128
         )
-    }
-
-    const fn needs_legacy_provider(self) -> bool {
-        self.is_weak()
     }
 
     pub(crate) fn openssl(self) -> Option<&'static CipherRef> {

@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 
-use super::ground::{MANIFEST, OWN, REPORT, walk_error};
 use super::ground::Layout;
+use super::ground::{MANIFEST, OWN, REPORT, walk_error};
 use super::journal::{Entry, Journal};
 use super::manifest::{self, MAILBOX};
 use super::proof::hash_file;
@@ -68,10 +68,11 @@ impl fmt::Display for Difference {
 pub fn check(out: &Path) -> Result<Vec<Difference>> {
     let layout = Layout::new(out);
     let mut found = Findings(Vec::new());
-    let Some(seal) = seal(&layout, &mut found)? else { return Ok(found.0) };
-    let mut files = match expected(&layout, &seal, &mut found)? {
-        Some(files) => files,
-        None => return Ok(found.0),
+    let Some(seal) = seal(&layout, &mut found)? else {
+        return Ok(found.0);
+    };
+    let Some(mut files) = expected(&layout, &seal, &mut found)? else {
+        return Ok(found.0);
     };
     let mut altered = HashSet::new();
     for entry in walkdir::WalkDir::new(out).min_depth(1).sort_by_file_name() {
@@ -101,7 +102,11 @@ struct Findings(Vec<Difference>);
 
 impl Findings {
     fn add(&mut self, path: impl Into<String>, ordinal: Option<u64>, what: What) {
-        self.0.push(Difference { path: path.into(), ordinal, what });
+        self.0.push(Difference {
+            path: path.into(),
+            ordinal,
+            what,
+        });
     }
 }
 
@@ -116,12 +121,19 @@ fn seal(layout: &Layout, found: &mut Findings) -> Result<Option<Seal>> {
     if !layout.journal().exists() {
         if layout.manifest().is_file() {
             found.add(format!("{OWN}/journal"), None, What::Missing);
-            return Ok(Some(Seal { manifest_sha256: String::new() }));
+            return Ok(Some(Seal {
+                manifest_sha256: String::new(),
+            }));
         }
-        return Err(Error::Usage(format!("{} was not written by p7mill", layout.out.display())));
+        return Err(Error::Usage(format!(
+            "{} was not written by p7mill",
+            layout.out.display()
+        )));
     }
     let journal = Journal::read_only(&layout.journal())?;
-    let mut seal = Seal { manifest_sha256: String::new() };
+    let mut seal = Seal {
+        manifest_sha256: String::new(),
+    };
     let mut run_sha256 = String::new();
     for entry in journal.entries()? {
         match entry? {
@@ -189,11 +201,21 @@ fn own_folder(layout: &Layout, found: &mut Findings) -> Result<()> {
     if !layout.own().is_dir() {
         return Ok(());
     }
-    for entry in walkdir::WalkDir::new(layout.own()).min_depth(1).sort_by_file_name() {
+    for entry in walkdir::WalkDir::new(layout.own())
+        .min_depth(1)
+        .sort_by_file_name()
+    {
         let entry = entry.map_err(|e| walk_error(&layout.out, e))?;
-        let known = [layout.journal(), layout.lock()].iter().any(|path| path == entry.path());
+        let known = [layout.journal(), layout.lock()]
+            .iter()
+            .any(|path| path == entry.path());
         if !known && !entry.file_type().is_dir() {
-            let path = escape_path(entry.path().strip_prefix(&layout.out).unwrap_or(entry.path()));
+            let path = escape_path(
+                entry
+                    .path()
+                    .strip_prefix(&layout.out)
+                    .unwrap_or(entry.path()),
+            );
             found.add(path, None, What::Extra);
         }
     }
@@ -209,7 +231,10 @@ fn messages(layout: &Layout, altered: HashSet<String>, found: &mut Findings) -> 
     for row in manifest::read(layout)? {
         let row = row?;
         if row.out_ordinal.is_some() && altered.contains(&row.out_path) {
-            expected.entry(row.out_path).or_default().push(row.out_sha256);
+            expected
+                .entry(row.out_path)
+                .or_default()
+                .push(row.out_sha256);
         }
     }
     for path in altered {
@@ -227,15 +252,23 @@ fn messages(layout: &Layout, altered: HashSet<String>, found: &mut Findings) -> 
 /// Compares an mbox's messages by hash. A message that is not where it should be is sought
 /// further on, so that one that is gone or new does not make all behind it differ.
 fn compare(layout: &Layout, path: &str, expected: &[String], found: &mut Findings) {
-    let actual = match hashes(&layout.out.join(unescape_path(path)), path) {
-        Ok(actual) => actual,
-        Err(_) => return found.add(path, None, What::Unreadable),
+    let Ok(actual) = hashes(&layout.out.join(unescape_path(path)), path) else {
+        return found.add(path, None, What::Unreadable);
     };
     let ordinal = |index: usize| Some(index as u64 + 1);
-    let same_head = expected.iter().zip(&actual).take_while(|(a, b)| a == b).count();
+    let same_head = expected
+        .iter()
+        .zip(&actual)
+        .take_while(|(a, b)| a == b)
+        .count();
     let rest_expected = expected.get(same_head..).unwrap_or_default();
     let rest_actual = actual.get(same_head..).unwrap_or_default();
-    let same_tail = rest_expected.iter().rev().zip(rest_actual.iter().rev()).take_while(|(a, b)| a == b).count();
+    let same_tail = rest_expected
+        .iter()
+        .rev()
+        .zip(rest_actual.iter().rev())
+        .take_while(|(a, b)| a == b)
+        .count();
     let middle_expected = rest_expected.len() - same_tail;
     let middle_actual = rest_actual.len() - same_tail;
     let both = middle_expected.min(middle_actual);
@@ -253,7 +286,11 @@ fn compare(layout: &Layout, path: &str, expected: &[String], found: &mut Finding
 }
 
 fn hashes(path: &Path, name: &str) -> Result<Vec<String>> {
-    let mailbox = Mailbox { name: name.to_owned(), path: path.to_path_buf(), kind: Kind::Mbox };
+    let mailbox = Mailbox {
+        name: name.to_owned(),
+        path: path.to_path_buf(),
+        kind: Kind::Mbox,
+    };
     mailbox
         .messages(&Limits::default())?
         .map(|raw| match raw?.content {

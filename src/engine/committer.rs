@@ -23,7 +23,7 @@ use crate::report::record::{CertificateRecord, FileRecord, MessageRecord, OutPla
 use crate::text::{escape_path, hex, unescape_path};
 
 /// Messages, bytes and time between two commits: what a crash can cost.
-const COMMIT_MESSAGES: usize = 2000;
+const COMMIT_MESSAGES: usize = if cfg!(test) { 5 } else { 2000 };
 const COMMIT_BYTES: u64 = 64 << 20;
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
 
@@ -100,10 +100,18 @@ impl<'a> Committer<'a> {
 
     /// Makes everything so far durable and notes it.
     pub(super) fn commit(&mut self) -> Result<()> {
-        if let Some(writer) = self.current.as_mut().and_then(|current| current.writer.as_mut()) {
+        if let Some(writer) = self
+            .current
+            .as_mut()
+            .and_then(|current| current.writer.as_mut())
+        {
             writer.sync()?;
         }
-        if let Some(originals) = self.output.as_mut().and_then(|output| output.originals.as_mut()) {
+        if let Some(originals) = self
+            .output
+            .as_mut()
+            .and_then(|output| output.originals.as_mut())
+        {
             originals.sync()?;
         }
         self.journal.commit()?;
@@ -141,7 +149,8 @@ impl<'a> Committer<'a> {
             return Err(changed(&name));
         };
         let sha256 = milled.sha256.map(|sum| hex(&sum)).unwrap_or_default();
-        if *record.mailbox != *at.mailbox || record.ordinal != at.ordinal || record.sha256 != sha256 {
+        if *record.mailbox != *at.mailbox || record.ordinal != at.ordinal || record.sha256 != sha256
+        {
             return Err(changed(&name));
         }
         if let (Some(current), Some(out)) = (&mut self.current, record.out) {
@@ -157,16 +166,23 @@ impl<'a> Committer<'a> {
 
     /// Writes a message and gives its place.
     fn write(&mut self, milled: &Milled, outcome: &Outcome) -> Result<Option<OutPlace>> {
-        let Some(output) = &mut self.output else { return Ok(None) };
-        let Some(current) = &mut self.current else { return Ok(None) };
+        let Some(output) = &mut self.output else {
+            return Ok(None);
+        };
+        let Some(current) = &mut self.current else {
+            return Ok(None);
+        };
         let in_sha256 = milled.sha256.map(|sum| hex(&sum)).unwrap_or_default();
         let writer = current.writer(&output.layout)?;
         let (written, sha256) = match &outcome.edits {
             None => (writer.append(&milled.raw, None, &mut |_| {})?, in_sha256),
             Some(edits) => {
                 let mut hasher = Hasher::new(Digest::Sha256);
-                let written = writer.append(&milled.raw, Some(edits), &mut |bytes| hasher.update(bytes))?;
-                if let (Some(originals), Some(bytes)) = (&mut output.originals, milled.raw.content.bytes()) {
+                let written =
+                    writer.append(&milled.raw, Some(edits), &mut |bytes| hasher.update(bytes))?;
+                if let (Some(originals), Some(bytes)) =
+                    (&mut output.originals, milled.raw.content.bytes())
+                {
                     originals.keep(&in_sha256, bytes)?;
                 }
                 (written, hex(&hasher.finish()))
@@ -177,13 +193,19 @@ impl<'a> Committer<'a> {
         Ok(Some(place(written, sha256)))
     }
 
-    fn note_message(&mut self, milled: Milled, outcome: Outcome, out: Option<OutPlace>) -> Result<()> {
+    fn note_message(
+        &mut self,
+        milled: Milled,
+        outcome: Outcome,
+        out: Option<OutPlace>,
+    ) -> Result<()> {
         for seen in &outcome.certificates {
             let sha256 = hex(&seen.sha256);
             if self.certificates.insert(sha256.clone()) {
                 let der = base64_simd::STANDARD.encode_to_string(&seen.der);
                 let record = CertificateRecord { sha256, der };
-                self.journal.append(&Entry::Record(Record::Certificate(record)))?;
+                self.journal
+                    .append(&Entry::Record(Record::Certificate(record)))?;
             }
         }
         let at = milled.raw.locator;
@@ -194,21 +216,41 @@ impl<'a> Committer<'a> {
             bytes: at.bytes,
             sha256: milled.sha256.map(|sum| hex(&sum)).unwrap_or_default(),
             flags: milled.raw.meta.flags,
-            file: milled.raw.meta.file.map(|file| escape_path(&file)).unwrap_or_default(),
+            file: milled
+                .raw
+                .meta
+                .file
+                .map(|file| escape_path(&file))
+                .unwrap_or_default(),
+            trail: (outcome.edits.is_some() && milled.raw.trail != b"\n")
+                .then(|| base64_simd::STANDARD.encode_to_string(&milled.raw.trail)),
             findings: outcome.findings,
             out,
         };
-        self.journal.append(&Entry::Record(Record::Message(Box::new(record))))
+        self.journal
+            .append(&Entry::Record(Record::Message(Box::new(record))))
     }
 
     /// Gives the mailbox its final name and reads it back.
-    fn close_output(&self, mut current: Current<'a>, unread: bool) -> Result<(Option<String>, proof::Proof)> {
-        let Some(output) = &self.output else { return Ok((None, proof::Proof::default())) };
+    fn close_output(
+        &self,
+        mut current: Current<'a>,
+        unread: bool,
+    ) -> Result<(Option<String>, proof::Proof)> {
+        let Some(output) = &self.output else {
+            return Ok((None, proof::Proof::default()));
+        };
         if unread && current.messages == 0 {
             return Ok((None, proof::Proof::default()));
         }
         current.writer(&output.layout)?;
-        let Current { mailbox, writer, messages, sum, .. } = current;
+        let Current {
+            mailbox,
+            writer,
+            messages,
+            sum,
+            ..
+        } = current;
         writer.map_or(Ok(()), MailboxWriter::finish)?;
         let proof = proof::read_back(&output.layout.out, mailbox, self.limits, messages, &sum)?;
         Ok((Some(mailbox.name.clone()), proof))
@@ -235,18 +277,24 @@ impl<'a> Committer<'a> {
         }
         let mut hasher = Hasher::new(Digest::Sha256);
         match &self.output {
-            Some(output) => match copy_file(&output.layout.out, file, &mut |bytes| hasher.update(bytes)) {
-                Ok(bytes) => {
-                    record.bytes = bytes;
-                    record.out = Some(file.name.clone());
+            Some(output) => {
+                match copy_file(&output.layout.out, file, &mut |bytes| hasher.update(bytes)) {
+                    Ok(bytes) => {
+                        record.bytes = bytes;
+                        record.out = Some(file.name.clone());
+                    }
+                    Err(Error::Io {
+                        action: "read" | "open",
+                        path,
+                        source,
+                    }) if path == file.path => {
+                        record.status = format!("skipped: cannot read: {}", source.kind());
+                        record.failed = true;
+                        return Ok(record);
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(Error::Io { action: "read" | "open", path, source }) if path == file.path => {
-                    record.status = format!("skipped: cannot read: {}", source.kind());
-                    record.failed = true;
-                    return Ok(record);
-                }
-                Err(error) => return Err(error),
-            },
+            }
             None if self.hash => match proof::hash_file(&file.path) {
                 Ok(sha256) => record.sha256 = sha256,
                 Err(_) => record.failed = true,
@@ -283,10 +331,15 @@ impl<'a> Sink<'a> for Committer<'a> {
             self.reporter.message(bytes, None);
             return Ok(());
         };
-        let root = outcome.findings.messages.first().map(|message| message.action);
+        let root = outcome
+            .findings
+            .messages
+            .first()
+            .map(|message| message.action);
         let out = self.write(&milled, &outcome)?;
         self.note_message(milled, outcome, out)?;
-        self.reporter.message(bytes, root.filter(|action| action.is_failure()));
+        self.reporter
+            .message(bytes, root.filter(|action| action.is_failure()));
         self.uncommitted.0 += 1;
         self.uncommitted.1 += bytes;
         self.commit_if_due()
@@ -294,12 +347,20 @@ impl<'a> Sink<'a> for Committer<'a> {
 
     fn close(&mut self, closed: Closed<'a>) -> Result<()> {
         if let Some(entry) = self.past.next().transpose()? {
-            let Entry::Mailbox(done) = entry else { return Err(changed(&closed.mailbox.name)) };
+            let Entry::Mailbox(done) = entry else {
+                return Err(changed(&closed.mailbox.name));
+            };
             self.current = None;
             let same = done.file.path == closed.mailbox.name && done.file.sha256 == closed.sha256;
-            return if same || closed.trouble.is_some() { Ok(()) } else { Err(changed(&closed.mailbox.name)) };
+            return if same || closed.trouble.is_some() {
+                Ok(())
+            } else {
+                Err(changed(&closed.mailbox.name))
+            };
         }
-        let Some(current) = self.current.take() else { return Ok(()) };
+        let Some(current) = self.current.take() else {
+            return Ok(());
+        };
         let messages = current.messages;
         let unread = closed.trouble.is_some();
         let (out, proof) = self.close_output(current, unread)?;
@@ -318,7 +379,11 @@ impl<'a> Sink<'a> for Committer<'a> {
             failed: unread || proof.difference.is_some(),
             out,
         };
-        let done = MailboxDone { file, kind: closed.mailbox.kind.as_str().into(), out_sha256: proof.sha256 };
+        let done = MailboxDone {
+            file,
+            kind: closed.mailbox.kind.as_str().into(),
+            out_sha256: proof.sha256,
+        };
         self.journal.append(&Entry::Mailbox(Box::new(done)))?;
         self.uncommitted.0 += 1;
         self.commit_if_due()
@@ -326,10 +391,17 @@ impl<'a> Sink<'a> for Committer<'a> {
 
     fn file(&mut self, file: &'a SourceFile) -> Result<()> {
         if let Some(entry) = self.past.next().transpose()? {
-            let Entry::Record(Record::File(known)) = entry else { return Err(changed(&file.name)) };
+            let Entry::Record(Record::File(known)) = entry else {
+                return Err(changed(&file.name));
+            };
             let same = known.path == file.name
-                && (known.sha256.is_empty() || proof::hash_file(&file.path).ok() == Some(known.sha256));
-            return if same { Ok(()) } else { Err(changed(&file.name)) };
+                && (known.sha256.is_empty()
+                    || proof::hash_file(&file.path).ok() == Some(known.sha256));
+            return if same {
+                Ok(())
+            } else {
+                Err(changed(&file.name))
+            };
         }
         let record = self.copy(file)?;
         self.journal.append(&Entry::Record(Record::File(record)))?;
@@ -348,7 +420,9 @@ impl Current<'_> {
             let writer = MailboxWriter::open(&layout.out, &layout.staging(), self.mailbox, resume)?;
             return Ok(self.writer.insert(writer));
         }
-        self.writer.as_mut().ok_or_else(|| changed(&self.mailbox.name))
+        self.writer
+            .as_mut()
+            .ok_or_else(|| changed(&self.mailbox.name))
     }
 
     /// Removes what a killed run wrote into a Maildir and did not live to note. Most of it would be
@@ -358,10 +432,15 @@ impl Current<'_> {
         let paths = std::mem::take(&mut self.paths);
         for folder in ["cur", "new"] {
             let folder = place.join(folder);
-            let Ok(entries) = std::fs::read_dir(&folder) else { continue };
+            let Ok(entries) = std::fs::read_dir(&folder) else {
+                continue;
+            };
             for entry in entries {
                 let path = entry.map_err(Error::io("read", &folder))?.path();
-                let below = path.strip_prefix(&layout.out).map(escape_path).unwrap_or_default();
+                let below = path
+                    .strip_prefix(&layout.out)
+                    .map(escape_path)
+                    .unwrap_or_default();
                 if !paths.contains(&below) {
                     std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
                 }
@@ -390,17 +469,26 @@ impl Iterator for Past {
     type Item = Result<Entry>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.0.find(|entry| !matches!(entry, Ok(Entry::Header(_) | Entry::Record(Record::Certificate(_)))))
+        self.0.find(|entry| {
+            !matches!(
+                entry,
+                Ok(Entry::Header(_) | Entry::Record(Record::Certificate(_)))
+            )
+        })
     }
 }
 
 fn changed(what: &str) -> Error {
-    Error::Usage(format!("{what} is not what it was when this run began; --start-over begins anew"))
+    Error::Usage(format!(
+        "{what} is not what it was when this run began; --start-over begins anew"
+    ))
 }
 
 fn describe(entry: &Entry) -> String {
     match entry {
-        Entry::Record(Record::Message(record)) => format!("message {} of {}", record.ordinal, record.mailbox),
+        Entry::Record(Record::Message(record)) => {
+            format!("message {} of {}", record.ordinal, record.mailbox)
+        }
         Entry::Record(Record::File(record)) => record.path.clone(),
         Entry::Mailbox(done) => done.file.path.clone(),
         _ => "the archive".into(),

@@ -27,7 +27,9 @@ pub(super) struct Layout {
 
 impl Layout {
     pub(super) fn new(out: &Path) -> Self {
-        Self { out: out.to_path_buf() }
+        Self {
+            out: out.to_path_buf(),
+        }
     }
 
     pub(super) fn own(&self) -> PathBuf {
@@ -128,9 +130,13 @@ fn compare(layout: &Layout, known: &Header, header: &Header, finished: bool) -> 
     if known.command != header.command {
         changed.push("the command");
     }
-    let names: std::collections::BTreeSet<_> = known.options.keys().chain(header.options.keys()).collect();
+    let names: std::collections::BTreeSet<_> =
+        known.options.keys().chain(header.options.keys()).collect();
     changed.extend(
-        names.into_iter().filter(|name| known.options.get(*name) != header.options.get(*name)).map(String::as_str),
+        names
+            .into_iter()
+            .filter(|name| known.options.get(*name) != header.options.get(*name))
+            .map(String::as_str),
     );
     if changed.is_empty() {
         return Ok(());
@@ -152,7 +158,10 @@ fn inspect(layout: &Layout) -> Result<State> {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(State::Usable),
         Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
-            return Err(Error::Usage(format!("{} is not a folder", layout.out.display())));
+            return Err(Error::Usage(format!(
+                "{} is not a folder",
+                layout.out.display()
+            )));
         }
         Err(error) => return Err(Error::io("read", &layout.out)(error)),
     };
@@ -163,13 +172,24 @@ fn inspect(layout: &Layout) -> Result<State> {
         own |= name == OWN;
         foreign |= name != OWN && !(name == REPORT && only_reports(&layout.report()));
     }
-    Ok(if foreign && !(own && layout.journal().exists()) { State::Foreign } else { State::Usable })
+    Ok(if foreign && !(own && layout.journal().exists()) {
+        State::Foreign
+    } else {
+        State::Usable
+    })
 }
 
 fn only_reports(dir: &Path) -> bool {
     let known: HashSet<String> = report::file_names().collect();
     std::fs::read_dir(dir).is_ok_and(|mut entries| {
-        entries.all(|entry| entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(|name| known.contains(name))))
+        entries.all(|entry| {
+            entry.is_ok_and(|entry| {
+                entry
+                    .file_name()
+                    .to_str()
+                    .is_some_and(|name| known.contains(name))
+            })
+        })
     })
 }
 
@@ -182,7 +202,10 @@ fn clear(layout: &Layout) -> Result<()> {
     let ours = Ours::read(layout)?;
     let mut remove = Vec::new();
     let mut folders = Vec::new();
-    for entry in walkdir::WalkDir::new(&layout.out).min_depth(1).contents_first(true) {
+    for entry in walkdir::WalkDir::new(&layout.out)
+        .min_depth(1)
+        .contents_first(true)
+    {
         let entry = entry.map_err(|e| walk_error(&layout.out, e))?;
         if entry.path() == layout.lock() {
             continue;
@@ -219,7 +242,10 @@ struct Ours {
 
 impl Ours {
     fn read(layout: &Layout) -> Result<Self> {
-        let mut ours = Self { files: HashSet::new(), maildirs: HashSet::new() };
+        let mut ours = Self {
+            files: HashSet::new(),
+            maildirs: HashSet::new(),
+        };
         let out = |path: &str| layout.out.join(unescape_path(path));
         for record in Journal::read_only(&layout.journal())?.records()? {
             match record? {
@@ -237,22 +263,31 @@ impl Ours {
             }
         }
         if let Ok(rows) = super::manifest::read(layout) {
-            ours.files.extend(rows.flatten().map(|row| out(&row.out_path)));
+            ours.files
+                .extend(rows.flatten().map(|row| out(&row.out_path)));
         }
         Ok(ours)
     }
 
     fn wrote(&self, layout: &Layout, path: &Path) -> bool {
         let in_maildir = || {
-            let folder = path.parent().filter(|dir| dir.ends_with("cur") || dir.ends_with("new") || dir.ends_with("tmp"));
-            folder.and_then(Path::parent).is_some_and(|maildir| self.maildirs.contains(maildir))
+            let folder = path
+                .parent()
+                .filter(|dir| dir.ends_with("cur") || dir.ends_with("new") || dir.ends_with("tmp"));
+            folder
+                .and_then(Path::parent)
+                .is_some_and(|maildir| self.maildirs.contains(maildir))
         };
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or_default();
         path.starts_with(layout.own())
             || path.starts_with(layout.out.join(ORIGINALS))
             || path == layout.manifest()
             || name.ends_with(fsio::TEMP_SUFFIX)
-            || (path.parent() == Some(&layout.report()) && report::file_names().any(|known| known == name))
+            || (path.parent() == Some(&layout.report())
+                && report::file_names().any(|known| known == name))
             || self.files.contains(path)
             || in_maildir()
     }
@@ -260,7 +295,9 @@ impl Ours {
 
 pub(super) fn walk_error(base: &Path, error: walkdir::Error) -> Error {
     let path = error.path().unwrap_or(base).to_path_buf();
-    let source = error.into_io_error().unwrap_or_else(|| std::io::Error::other("a loop of links"));
+    let source = error
+        .into_io_error()
+        .unwrap_or_else(|| std::io::Error::other("a loop of links"));
     Error::io("read", path)(source)
 }
 
@@ -268,7 +305,10 @@ pub(super) fn walk_error(base: &Path, error: walkdir::Error) -> Error {
 pub fn refuse_overlap(sources: &[PathBuf], what: &str, place: &Path) -> Result<()> {
     refuse_inside(sources, what, place)?;
     let place_real = real(place)?;
-    match sources.iter().find(|source| real(source).is_ok_and(|source| source.starts_with(&place_real))) {
+    match sources
+        .iter()
+        .find(|source| real(source).is_ok_and(|source| source.starts_with(&place_real)))
+    {
         Some(source) => Err(apart(what, place, source)),
         None => Ok(()),
     }
@@ -277,14 +317,21 @@ pub fn refuse_overlap(sources: &[PathBuf], what: &str, place: &Path) -> Result<(
 /// Refuses a place for output that lies in one of `folders`.
 pub fn refuse_inside(folders: &[PathBuf], what: &str, place: &Path) -> Result<()> {
     let place_real = real(place)?;
-    match folders.iter().find(|folder| real(folder).is_ok_and(|folder| place_real.starts_with(folder))) {
+    match folders
+        .iter()
+        .find(|folder| real(folder).is_ok_and(|folder| place_real.starts_with(folder)))
+    {
         Some(folder) => Err(apart(what, place, folder)),
         None => Ok(()),
     }
 }
 
 fn apart(what: &str, place: &Path, other: &Path) -> Error {
-    Error::Usage(format!("{what} {} and {} must lie apart", place.display(), other.display()))
+    Error::Usage(format!(
+        "{what} {} and {} must lie apart",
+        place.display(),
+        other.display()
+    ))
 }
 
 /// The absolute path without links, of a path whose last parts may not exist yet.
@@ -294,7 +341,12 @@ fn real(path: &Path) -> Result<PathBuf> {
     let mut at = path.as_path();
     loop {
         match std::fs::canonicalize(at) {
-            Ok(real) => return Ok(missing.iter().rev().fold(real, |path, name| path.join(name))),
+            Ok(real) => {
+                return Ok(missing
+                    .iter()
+                    .rev()
+                    .fold(real, |path, name| path.join(name)));
+            }
             Err(_) => match (at.file_name(), at.parent()) {
                 (Some(name), Some(parent)) => {
                     missing.push(name.to_os_string());
@@ -310,7 +362,10 @@ fn real(path: &Path) -> Result<PathBuf> {
 pub(super) fn remove_temporaries(layout: &Layout) -> Result<()> {
     for entry in walkdir::WalkDir::new(&layout.out).min_depth(1) {
         let entry = entry.map_err(|e| walk_error(&layout.out, e))?;
-        let is_temporary = entry.file_name().to_str().is_some_and(|name| name.ends_with(fsio::TEMP_SUFFIX));
+        let is_temporary = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| name.ends_with(fsio::TEMP_SUFFIX));
         if is_temporary && entry.file_type().is_file() {
             std::fs::remove_file(entry.path()).map_err(Error::io("remove", entry.path()))?;
         }

@@ -33,7 +33,9 @@ pub(super) fn write(layout: &Layout, journal: &Journal, restored: bool) -> Resul
     let path = layout.manifest();
     let mut pending = Pending::create(path.clone())?;
     pending.write(|out| csv::header::<ManifestRow>(out))?;
-    rows(layout, journal, restored, &mut |row| pending.write(|out| csv::row(out, row)))?;
+    rows(layout, journal, restored, &mut |row| {
+        pending.write(|out| csv::row(out, row))
+    })?;
     pending.finish()?;
     hash_file(&path)
 }
@@ -61,7 +63,11 @@ fn rows(
                 // A Maildir's messages are files of their own; other mailboxes follow below.
                 if out.end == 0 {
                     let row = message_row(&record, out, back(&record, out));
-                    each(&ManifestRow { out_ordinal: None, outcome: MESSAGE.into(), ..row })?;
+                    each(&ManifestRow {
+                        out_ordinal: None,
+                        outcome: MESSAGE.into(),
+                        ..row
+                    })?;
                 }
             }
             Entry::Record(Record::File(file)) => {
@@ -73,8 +79,16 @@ fn rows(
             Entry::Mailbox(done) => {
                 let put_back = std::mem::take(&mut any_back);
                 if let Some(out_path) = done.file.out.filter(|_| !done.out_sha256.is_empty()) {
-                    let hash = if put_back { done.file.sha256.clone() } else { done.out_sha256 };
-                    let word = if done.kind == "mbox" { MAILBOX } else { MESSAGE };
+                    let hash = if put_back {
+                        done.file.sha256.clone()
+                    } else {
+                        done.out_sha256
+                    };
+                    let word = if done.kind == "mbox" {
+                        MAILBOX
+                    } else {
+                        MESSAGE
+                    };
                     each(&file_row(out_path, done.file.sha256, hash, word))?;
                 }
             }
@@ -82,29 +96,65 @@ fn rows(
         }
     }
     for sha256 in originals::list(&layout.out)? {
-        each(&file_row(originals::name(&sha256), sha256.clone(), sha256, ORIGINAL))?;
+        each(&file_row(
+            originals::name(&sha256),
+            sha256.clone(),
+            sha256,
+            ORIGINAL,
+        ))?;
     }
     let reports = layout.report();
-    for name in report::files_in(&reports).into_iter().filter(|name| name != "run.json") {
+    for name in report::files_in(&reports)
+        .into_iter()
+        .filter(|name| name != "run.json")
+    {
         let hash = hash_file(&reports.join(&name))?;
-        each(&file_row(format!("{REPORT}/{name}"), String::new(), hash, REPORT_FILE))?;
+        each(&file_row(
+            format!("{REPORT}/{name}"),
+            String::new(),
+            hash,
+            REPORT_FILE,
+        ))?;
     }
     Ok(())
 }
 
 fn message_row(record: &MessageRecord, out: &OutPlace, back: bool) -> ManifestRow {
-    let outcome = record.findings.messages.first().map(|MessageFinding { action, .. }| action.as_str());
+    let outcome = record
+        .findings
+        .messages
+        .first()
+        .map(|MessageFinding { action, .. }| action.as_str());
     ManifestRow {
-        out_path: if back { restored_path(record, out) } else { out.path.clone() },
+        out_path: if back {
+            restored_path(record, out)
+        } else {
+            out.path.clone()
+        },
         out_ordinal: Some(out.ordinal),
         in_sha256: record.sha256.clone(),
-        out_sha256: if back { record.sha256.clone() } else { out.sha256.clone() },
-        outcome: if back { RESTORED } else { outcome.unwrap_or_default() }.into(),
+        out_sha256: if back {
+            record.sha256.clone()
+        } else {
+            out.sha256.clone()
+        },
+        outcome: if back {
+            RESTORED
+        } else {
+            outcome.unwrap_or_default()
+        }
+        .into(),
     }
 }
 
 fn file_row(out_path: String, in_sha256: String, out_sha256: String, outcome: &str) -> ManifestRow {
-    ManifestRow { out_path, out_ordinal: None, in_sha256, out_sha256, outcome: outcome.into() }
+    ManifestRow {
+        out_path,
+        out_ordinal: None,
+        in_sha256,
+        out_sha256,
+        outcome: outcome.into(),
+    }
 }
 
 /// Reads manifest.csv. Its cells are as they were written: no path begins like a formula that is
@@ -116,7 +166,10 @@ pub(super) fn read(layout: &Layout) -> Result<impl Iterator<Item = Result<Manife
     Ok(reader.into_deserialize::<ManifestRow>().map(move |row| {
         let mut row = row.map_err(|error| Error::Damaged {
             path: path.clone(),
-            what: format!("not a manifest ({})", error.position().map_or(0, ::csv::Position::line)),
+            what: format!(
+                "not a manifest ({})",
+                error.position().map_or(0, ::csv::Position::line)
+            ),
         })?;
         row.out_path = raw(row.out_path);
         Ok(row)
@@ -133,5 +186,7 @@ fn raw(cell: String) -> String {
 
 /// Whether `path` is one that the manifest does not speak of.
 pub(super) fn is_outside(layout: &Layout, path: &Path) -> bool {
-    path == layout.manifest() || path.starts_with(layout.own()) || path == layout.out.join(ground::REPORT).join("run.json")
+    path == layout.manifest()
+        || path.starts_with(layout.own())
+        || path == layout.out.join(ground::REPORT).join("run.json")
 }

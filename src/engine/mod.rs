@@ -3,6 +3,7 @@
 //! | file | answers |
 //! |---|---|
 //! | [`run`](mod@run) | what a run is, from its job to its exit code |
+//! | `stream` | the same for standard input |
 //! | `ground` | whether an output folder may be used, and what is there already |
 //! | `walker` | what comes next in the sources |
 //! | `pipeline` | how it passes the workers and keeps its order |
@@ -24,11 +25,15 @@ mod proof;
 pub mod reporter;
 pub mod restore;
 pub mod run;
+mod stream;
+#[cfg(test)]
+mod tests;
 mod walker;
 
-pub use ground::{refuse_inside, refuse_overlap};
 pub use check::{Difference, What, check};
+pub use ground::{refuse_inside, refuse_overlap};
 pub use pipeline::Process;
 pub use reporter::{Reporter, Silent};
 pub use restore::{Restored, restore};
 pub use run::{Finished, Job, run, run_with};
+pub use stream::run_stream;

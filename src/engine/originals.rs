@@ -19,12 +19,18 @@ pub(super) struct Originals {
 
 /// Where the original with this SHA-256 (lower-case hex) lies, below OUT.
 pub(super) fn name(sha256: &str) -> String {
-    format!("{ORIGINALS}/{}/{sha256}.eml", sha256.get(..2).unwrap_or_default())
+    format!(
+        "{ORIGINALS}/{}/{sha256}.eml",
+        sha256.get(..2).unwrap_or_default()
+    )
 }
 
 impl Originals {
     pub(super) fn new(out: &Path) -> Self {
-        Self { out: out.to_path_buf(), pending: BTreeSet::new() }
+        Self {
+            out: out.to_path_buf(),
+            pending: BTreeSet::new(),
+        }
     }
 
     /// Keeps `bytes`, whose SHA-256 this is. One that is there already, whole, is success.
@@ -44,7 +50,9 @@ impl Originals {
         }
         let temp = fsio::temp_beside(&place);
         self.pending.insert(place);
-        fsio::create(&temp)?.write_all(bytes).map_err(Error::io("write", &temp))
+        fsio::create(&temp)?
+            .write_all(bytes)
+            .map_err(Error::io("write", &temp))
     }
 
     /// Makes everything kept so far durable and gives it its name.
@@ -52,7 +60,9 @@ impl Originals {
         let mut folders = BTreeSet::new();
         for place in &self.pending {
             let temp = fsio::temp_beside(place);
-            File::open(&temp).and_then(|file| file.sync_all()).map_err(Error::io("sync", &temp))?;
+            File::open(&temp)
+                .and_then(|file| file.sync_all())
+                .map_err(Error::io("sync", &temp))?;
             fsio::rename(&temp, place)?;
             folders.extend(place.parent());
         }
@@ -81,8 +91,12 @@ pub(super) fn list(out: &Path) -> Result<Vec<String>> {
     }
     for entry in walkdir::WalkDir::new(&base).min_depth(2).max_depth(2) {
         let entry = entry.map_err(|e| super::ground::walk_error(&base, e))?;
-        let sha256 = entry.file_name().to_str().and_then(|name| name.strip_suffix(".eml"));
-        if let Some(sha256) = sha256.filter(|hash| hash.len() == 64 && entry.file_type().is_file()) {
+        let sha256 = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.strip_suffix(".eml"));
+        if let Some(sha256) = sha256.filter(|hash| hash.len() == 64 && entry.file_type().is_file())
+        {
             found.push(sha256.to_owned());
         }
     }

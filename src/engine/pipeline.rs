@@ -52,11 +52,20 @@ pub(super) struct Mill<'a> {
 
 impl<'a> Mill<'a> {
     pub(super) fn new(process: &'a Process<'a>, hash: bool, reporter: &'a dyn Reporter) -> Self {
-        Self { process, hash, reporter, cancelled: AtomicBool::new(false) }
+        Self {
+            process,
+            hash,
+            reporter,
+            cancelled: AtomicBool::new(false),
+        }
     }
 
     fn batch(&self, batch: Batch) -> Result<Vec<Milled>> {
-        let Batch { messages, kind, known } = batch;
+        let Batch {
+            messages,
+            kind,
+            known,
+        } = batch;
         let mut milled = Vec::with_capacity(messages.len());
         for raw in messages {
             if self.cancelled.load(Ordering::Relaxed) {
@@ -67,7 +76,8 @@ impl<'a> Mill<'a> {
         Ok(milled)
     }
 
-    fn message(&self, raw: RawMessage, kind: Kind, known: bool) -> Result<Milled> {
+    /// One message.
+    pub(super) fn message(&self, raw: RawMessage, kind: Kind, known: bool) -> Result<Milled> {
         let hash = self.hash || known;
         let (sha256, outcome) = match &raw.content {
             Content::Bytes(bytes) => {
@@ -85,7 +95,9 @@ impl<'a> Mill<'a> {
                 let mut head = Vec::new();
                 let wanted = if hash { *len } else { HEAD_BYTES.min(*len) };
                 copy_stretch(path, *offset, wanted, &mut |bytes| {
-                    let room = usize::try_from(HEAD_BYTES).unwrap_or(usize::MAX).saturating_sub(head.len());
+                    let room = usize::try_from(HEAD_BYTES)
+                        .unwrap_or(usize::MAX)
+                        .saturating_sub(head.len());
                     head.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
                     if let Some(hasher) = &mut hasher {
                         hasher.update(bytes);
@@ -96,7 +108,11 @@ impl<'a> Mill<'a> {
                 (hashed, (!known).then(|| ops::too_large(&head)))
             }
         };
-        Ok(Milled { raw, sha256, outcome })
+        Ok(Milled {
+            raw,
+            sha256,
+            outcome,
+        })
     }
 
     /// A panic at one message must not take the others with it, nor lose the message.
@@ -106,17 +122,27 @@ impl<'a> Mill<'a> {
     }
 
     fn check_interrupt(&self) -> Result<()> {
-        self.reporter.interrupted().map_or(Ok(()), |signal| Err(Error::Interrupted(signal)))
+        self.reporter
+            .interrupted()
+            .map_or(Ok(()), |signal| Err(Error::Interrupted(signal)))
     }
 }
 
 /// Everything on the calling thread.
-pub(super) fn sequential<'a>(walker: Walker<'a>, mill: &Mill<'_>, sink: &mut dyn Sink<'a>) -> Result<()> {
+pub(super) fn sequential<'a>(
+    walker: Walker<'a>,
+    mill: &Mill<'_>,
+    sink: &mut dyn Sink<'a>,
+) -> Result<()> {
     for step in walker {
         mill.check_interrupt()?;
         match step? {
             Step::Open(mailbox) => sink.open(mailbox)?,
-            Step::Batch(Batch { messages, kind, known }) => {
+            Step::Batch(Batch {
+                messages,
+                kind,
+                known,
+            }) => {
                 for raw in messages {
                     mill.check_interrupt()?;
                     sink.message(mill.message(raw, kind, known)?)?;
@@ -132,7 +158,10 @@ pub(super) fn sequential<'a>(walker: Walker<'a>, mill: &Mill<'_>, sink: &mut dyn
 /// What the committer waits for.
 enum Waiting<'a> {
     Open(&'a Mailbox),
-    Batch { results: mpsc::Receiver<Result<Vec<Milled>>>, weight: u64 },
+    Batch {
+        results: mpsc::Receiver<Result<Vec<Milled>>>,
+        weight: u64,
+    },
     Close(Closed<'a>),
     File(&'a SourceFile),
     Failed(Error),
@@ -156,14 +185,23 @@ pub(super) fn parallel<'a>(
             let (queue, waiting) = mpsc::sync_channel(IN_FLIGHT_STEPS);
             let gate = &gate;
             threads.spawn(move || read(walker, mill, workers, gate, &queue));
-            let committed = commit(&waiting, mill, gate, sink);
-            // Whatever is still under way has nobody to go to.
-            mill.cancelled.store(true, Ordering::Relaxed);
-            gate.open_for_good();
-            drop(waiting);
-            committed
+            let _release = Release { mill, gate };
+            commit(&waiting, mill, gate, sink)
         })
     })
+}
+
+/// Lets reader and workers go once nobody waits for them any more, however that came about.
+struct Release<'a, 'b> {
+    mill: &'a Mill<'b>,
+    gate: &'a Gate,
+}
+
+impl Drop for Release<'_, '_> {
+    fn drop(&mut self) {
+        self.mill.cancelled.store(true, Ordering::Relaxed);
+        self.gate.open_for_good();
+    }
 }
 
 fn read<'a, 'scope>(
@@ -247,8 +285,13 @@ struct Gate {
 impl Gate {
     fn enter(&self, weight: u64) {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = |(inside, open): &mut (u64, bool)| !*open && *inside > 0 && *inside + weight > IN_FLIGHT_BYTES;
-        let mut state = self.changed.wait_while(state, full).unwrap_or_else(PoisonError::into_inner);
+        let full = |(inside, open): &mut (u64, bool)| {
+            !*open && *inside > 0 && *inside + weight > IN_FLIGHT_BYTES
+        };
+        let mut state = self
+            .changed
+            .wait_while(state, full)
+            .unwrap_or_else(PoisonError::into_inner);
         state.0 += weight;
     }
 

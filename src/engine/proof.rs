@@ -17,7 +17,9 @@ pub(super) struct Sum(u128);
 impl Sum {
     /// Adds a message's SHA-256 in hex.
     pub(super) fn add(&mut self, sha256: &str) {
-        let half = sha256.get(..32).and_then(|digits| u128::from_str_radix(digits, 16).ok());
+        let half = sha256
+            .get(..32)
+            .and_then(|digits| u128::from_str_radix(digits, 16).ok());
         self.0 = self.0.wrapping_add(half.unwrap_or_default());
     }
 }
@@ -40,7 +42,11 @@ pub(super) fn read_back(
     sum: &Sum,
 ) -> Result<Proof> {
     let path = out.join(unescape_path(&mailbox.name));
-    let written = Mailbox { name: mailbox.name.clone(), path, kind: mailbox.kind };
+    let written = Mailbox {
+        name: mailbox.name.clone(),
+        path,
+        kind: mailbox.kind,
+    };
     let mut file = Hasher::new(Digest::Sha256);
     let mut found = 0;
     let mut found_sum = Sum::default();
@@ -67,13 +73,19 @@ pub(super) fn read_back(
         found_sum.add(&hex(&digest));
     }
     let difference = if found != messages {
-        Some(format!("{messages} messages were written, {found} are read back"))
+        Some(format!(
+            "{messages} messages were written, {found} are read back"
+        ))
     } else if found_sum != *sum {
         Some("what was written does not read back alike".into())
     } else {
         None
     };
-    let sha256 = if mailbox.kind == Kind::Maildir { String::new() } else { hex(&file.finish()) };
+    let sha256 = if mailbox.kind == Kind::Maildir {
+        String::new()
+    } else {
+        hex(&file.finish())
+    };
     Ok(Proof { sha256, difference })
 }
 
@@ -106,6 +118,8 @@ fn open_plain(path: &Path) -> Result<std::fs::File> {
     if metadata.is_file() {
         Ok(file)
     } else {
-        Err(Error::io("read", path)(std::io::Error::other("not an ordinary file")))
+        Err(Error::io("read", path)(std::io::Error::other(
+            "not an ordinary file",
+        )))
     }
 }

@@ -37,7 +37,10 @@ pub struct Restored {
 pub fn restore(out: &Path, to: Option<&Path>, reporter: &dyn Reporter) -> Result<Restored> {
     let layout = Layout::new(out);
     if !layout.journal().exists() {
-        return Err(Error::Usage(format!("{} was not written by p7mill", out.display())));
+        return Err(Error::Usage(format!(
+            "{} was not written by p7mill",
+            out.display()
+        )));
     }
     let _lock = fsio::Lock::take(&layout.lock(), out)?;
     let mut journal = Journal::open(&layout.journal())?;
@@ -46,9 +49,16 @@ pub fn restore(out: &Path, to: Option<&Path>, reporter: &dyn Reporter) -> Result
         ended |= matches!(entry?, Entry::End(_));
     }
     if !ended || journal.has_damaged_tail() {
-        return Err(Error::Usage(format!("{} is not finished, or damaged: see check", out.display())));
+        return Err(Error::Usage(format!(
+            "{} is not finished, or damaged: see check",
+            out.display()
+        )));
     }
-    let work = Work { layout: &layout, to: to.unwrap_or(out), in_place: to.is_none() };
+    let work = Work {
+        layout: &layout,
+        to: to.unwrap_or(out),
+        in_place: to.is_none(),
+    };
     if let Some(to) = to {
         super::ground::refuse_overlap(&[out.to_path_buf()], "--out", to)?;
         require_empty(to)?;
@@ -64,7 +74,11 @@ pub fn restore(out: &Path, to: Option<&Path>, reporter: &dyn Reporter) -> Result
 
 /// Where a message's original lies below the folder that it is restored to.
 pub(super) fn restored_path(record: &MessageRecord, out: &OutPlace) -> String {
-    if record.file.is_empty() { out.path.clone() } else { format!("{}/{}", out.mailbox, record.file) }
+    if record.file.is_empty() {
+        out.path.clone()
+    } else {
+        format!("{}/{}", out.mailbox, record.file)
+    }
 }
 
 fn require_empty(to: &Path) -> Result<()> {
@@ -73,7 +87,11 @@ fn require_empty(to: &Path) -> Result<()> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
         Err(error) => return Err(Error::io("read", to)(error)),
     };
-    if holds_any { Err(Error::Usage(format!("{} is not empty", to.display()))) } else { Ok(()) }
+    if holds_any {
+        Err(Error::Usage(format!("{} is not empty", to.display())))
+    } else {
+        Ok(())
+    }
 }
 
 /// A message that was changed.
@@ -84,6 +102,8 @@ struct Change {
     /// Where it is, and where it was, below OUT.
     from: String,
     back: String,
+    /// What separates it from the next message.
+    trail: Vec<u8>,
 }
 
 struct Work<'a> {
@@ -115,6 +135,7 @@ impl Work<'_> {
                             out_sha256: out.sha256.clone(),
                             from: out.path.clone(),
                             back,
+                            trail: trail(&record),
                         });
                     }
                     restored.copied += u64::from(!self.in_place && out.end == 0);
@@ -139,7 +160,9 @@ impl Work<'_> {
     }
 
     fn mailbox(&self, done: &MailboxDone, changes: &[Change]) -> Result<()> {
-        let Some(name) = &done.file.out else { return Ok(()) };
+        let Some(name) = &done.file.out else {
+            return Ok(());
+        };
         match done.kind.as_str() {
             "mbox" if !changes.is_empty() => self.mbox(name, done, changes),
             "mbox" => self.copy_unless_in_place(name),
@@ -158,13 +181,23 @@ impl Work<'_> {
     fn mbox(&self, name: &str, done: &MailboxDone, changes: &[Change]) -> Result<()> {
         let path = self.layout.out.join(unescape_path(name));
         let modified = modified(&path)?;
-        let mailbox = Mailbox { name: name.to_owned(), path: path.clone(), kind: Kind::Mbox };
-        let changes: HashMap<u64, &Change> = changes.iter().map(|change| (change.ordinal, change)).collect();
+        let mailbox = Mailbox {
+            name: name.to_owned(),
+            path: path.clone(),
+            kind: Kind::Mbox,
+        };
+        let changes: HashMap<u64, &Change> = changes
+            .iter()
+            .map(|change| (change.ordinal, change))
+            .collect();
         let target = self.target(name)?;
         let mut hasher = Hasher::new(Digest::Sha256);
         let mut failed = None;
         let written = fsio::write_atomic(&target, |out| {
-            let mut out = Tee { out, hasher: &mut hasher };
+            let mut out = Tee {
+                out,
+                hasher: &mut hasher,
+            };
             let result = mailbox.messages(&Limits::default()).and_then(|messages| {
                 for raw in messages {
                     let mut raw = raw?;
@@ -178,6 +211,7 @@ impl Work<'_> {
                             return Err(damaged(&path, "a message in it is not what was written"));
                         }
                         raw.content = crate::archive::Content::Bytes(bytes);
+                        raw.trail.clone_from(&change.trail);
                     }
                     write_message(&mut out, &target, &raw, Kind::Mbox, None, &mut |_| {})?;
                 }
@@ -192,12 +226,14 @@ impl Work<'_> {
             if done.file.failed || hash == done.file.sha256 {
                 return Ok(());
             }
-            failed = Some(damaged(&path, "it does not come out as its source was; see check"));
+            failed = Some(damaged(
+                &path,
+                "it does not come out as its source was; see check",
+            ));
             Err(std::io::Error::other("restoring failed"))
         });
         match (written, failed) {
-            (Err(_), Some(error)) => Err(error),
-            (Err(error), None) => Err(error),
+            (Err(_), Some(error)) | (Err(error), None) => Err(error),
             (Ok(()), _) => set_modified(&target, modified),
         }
     }
@@ -207,7 +243,9 @@ impl Work<'_> {
         let from = self.layout.out.join(unescape_path(&change.from));
         let target = self.target(&change.back)?;
         let now = [&from, &target].into_iter().find(|path| path.is_file());
-        let Some(now) = now else { return Err(damaged(&from, "it is missing")) };
+        let Some(now) = now else {
+            return Err(damaged(&from, "it is missing"));
+        };
         let hash = proof::hash_file(now)?;
         if hash != change.out_sha256 && hash != change.in_sha256 {
             return Err(damaged(now, "it is not what was written"));
@@ -240,7 +278,11 @@ impl Work<'_> {
     }
 
     fn copy_unless_in_place(&self, name: &str) -> Result<()> {
-        if self.in_place { Ok(()) } else { self.copy(name) }
+        if self.in_place {
+            Ok(())
+        } else {
+            self.copy(name)
+        }
     }
 
     fn copy(&self, name: &str) -> Result<()> {
@@ -260,17 +302,34 @@ impl Work<'_> {
     }
 }
 
+fn trail(record: &MessageRecord) -> Vec<u8> {
+    let stated = record
+        .trail
+        .as_ref()
+        .and_then(|text| base64_simd::STANDARD.decode_to_vec(text).ok());
+    stated.unwrap_or_else(|| b"\n".to_vec())
+}
+
 fn damaged(path: &Path, what: &str) -> Error {
-    Error::Damaged { path: path.to_path_buf(), what: what.into() }
+    Error::Damaged {
+        path: path.to_path_buf(),
+        what: what.into(),
+    }
 }
 
 fn modified(path: &Path) -> Result<SystemTime> {
-    std::fs::symlink_metadata(path).and_then(|found| found.modified()).map_err(Error::io("read", path))
+    std::fs::symlink_metadata(path)
+        .and_then(|found| found.modified())
+        .map_err(Error::io("read", path))
 }
 
 fn set_modified(path: &Path, time: SystemTime) -> Result<()> {
-    let file = std::fs::OpenOptions::new().write(true).open(path).map_err(Error::io("open", path))?;
-    file.set_modified(time).map_err(Error::io("set the time of", path))
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(path)
+        .map_err(Error::io("open", path))?;
+    file.set_modified(time)
+        .map_err(Error::io("set the time of", path))
 }
 
 /// Hashes what passes by.

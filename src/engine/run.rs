@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::committer::{Committer, Output};
+use super::finish;
 use super::ground::{self, Ground, Layout};
 use super::journal::{FORMAT, Header, Journal};
 use super::originals::Originals;
 use super::pipeline::{self, Mill, Process};
 use super::reporter::Reporter;
 use super::walker::Walker;
-use super::finish;
 use crate::archive::{self, Found};
 use crate::cert::Trust;
 use crate::error::{Error, Result};
@@ -78,7 +78,13 @@ pub fn run(
     store: Option<&mut Store>,
     reporter: &dyn Reporter,
 ) -> Result<Finished> {
-    run_with(job, context, &|input| ops::process(context, input), store, reporter)
+    run_with(
+        job,
+        context,
+        &|input| ops::process(context, input),
+        store,
+        reporter,
+    )
 }
 
 /// As [`run`], with something else done to each message.
@@ -98,7 +104,11 @@ pub fn run_with(
         Some(layout) => match ground::take(layout, &job.header(), job.start_over)? {
             (_, Ground::Finished(end)) => {
                 let end = *end;
-                return Ok(Finished { totals: end.totals, exit_code: end.exit_code, already_finished: true });
+                return Ok(Finished {
+                    totals: end.totals,
+                    exit_code: end.exit_code,
+                    already_finished: true,
+                });
             }
             (lock, Ground::Fresh(journal)) => (Some(lock), journal),
             (lock, Ground::Begun(journal)) => {
@@ -111,13 +121,33 @@ pub fn run_with(
     reporter.begin(Some(found.files.iter().map(|file| file.bytes).sum()));
     // The store counts a message once, by its hash.
     let hash = job.hash || layout.is_some() || store.is_some();
-    let milled = mill(job, context, process, &found, layout.as_ref(), journal, hash, reporter);
+    let milled = mill(
+        job,
+        context,
+        process,
+        &found,
+        layout.as_ref(),
+        journal,
+        hash,
+        reporter,
+    );
     reporter.end();
-    finish::finish(job, context, milled?, layout.as_ref(), store, begun)
+    finish::finish(
+        job,
+        context,
+        milled?,
+        layout.as_ref(),
+        store,
+        reporter,
+        begun,
+    )
 }
 
 /// Reads, mills and commits every message that is not committed yet.
-#[expect(clippy::too_many_arguments, reason = "one caller; a struct would only rename them")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one caller; a struct would only rename them"
+)]
 fn mill(
     job: &Job,
     context: &Context,
@@ -171,14 +201,30 @@ fn guard_places(job: &Job, store: Option<&Store>) -> Result<()> {
 }
 
 impl Job {
-    fn header(&self) -> Header {
+    pub(super) fn header(&self) -> Header {
         let mut options = self.options.clone();
         let list = |words: Vec<String>| words.join(" ");
-        options.insert("accept".into(), list(self.accept.iter().map(ToString::to_string).collect()));
-        options.insert("format".into(), format!("csv={} jsonl={}", self.csv, self.jsonl));
+        options.insert(
+            "accept".into(),
+            list(self.accept.iter().map(ToString::to_string).collect()),
+        );
+        options.insert(
+            "format".into(),
+            format!("csv={} jsonl={}", self.csv, self.jsonl),
+        );
         options.insert("originals".into(), self.originals.to_string());
-        let roots = self.roots.iter().map(|root| root.file_name().unwrap_or(root.as_os_str()));
-        options.insert("paths".into(), list(roots.map(|name| crate::text::escape_path(name.as_ref())).collect()));
+        let roots = self
+            .roots
+            .iter()
+            .map(|root| root.file_name().unwrap_or(root.as_os_str()));
+        options.insert(
+            "paths".into(),
+            list(
+                roots
+                    .map(|name| crate::text::escape_path(name.as_ref()))
+                    .collect(),
+            ),
+        );
         Header {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION").into(),

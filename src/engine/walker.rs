@@ -1,6 +1,8 @@
 //! The reader: sources in archive order, as steps for whoever commits them.
 
-use crate::archive::{Content, FileStatus, Found, Kind, Mailbox, Messages, RawMessage, SourceFile, copy_stretch};
+use crate::archive::{
+    Content, FileStatus, Found, Kind, Mailbox, Messages, RawMessage, SourceFile, copy_stretch,
+};
 use crate::crypto::digest::{Digest, Hasher};
 use crate::error::Result;
 use crate::limits::Limits;
@@ -78,15 +80,33 @@ struct Current<'a> {
 impl<'a> Walker<'a> {
     /// `known` messages are in the journal; `hash` fills the hashes of files.
     pub(super) fn new(found: &'a Found, limits: &'a Limits, hash: bool, known: u64) -> Self {
-        Self { files: found.files.iter(), mailboxes: found.mailboxes.iter(), limits, hash, known, current: None }
+        Self {
+            files: found.files.iter(),
+            mailboxes: found.mailboxes.iter(),
+            limits,
+            hash,
+            known,
+            current: None,
+        }
     }
 
     fn open(&mut self, file: &'a SourceFile) -> Option<Step<'a>> {
         let mailbox = self.mailboxes.find(|mailbox| mailbox.name == file.name)?;
         let mut trouble = None;
-        let messages = mailbox.messages(self.limits).map_err(|error| trouble = Some(cannot_read(&error))).ok();
-        let hasher = (self.hash && mailbox.kind != Kind::Maildir).then(|| Hasher::new(Digest::Sha256));
-        self.current = Some(Current { mailbox, file, messages, hasher, held: None, trouble });
+        let messages = mailbox
+            .messages(self.limits)
+            .map_err(|error| trouble = Some(cannot_read(&error)))
+            .ok();
+        let hasher =
+            (self.hash && mailbox.kind != Kind::Maildir).then(|| Hasher::new(Digest::Sha256));
+        self.current = Some(Current {
+            mailbox,
+            file,
+            messages,
+            hasher,
+            held: None,
+            trouble,
+        });
         Some(Step::Open(mailbox))
     }
 }
@@ -108,12 +128,12 @@ impl<'a> Iterator for Walker<'a> {
             return closed.map(|closed| Ok(Step::Close(closed)));
         }
         let file = self.files.next()?;
-        if file.status == FileStatus::Read {
-            if let Some(step) = self.open(file) {
-                return Some(Ok(step));
-            }
-        }
-        Some(Ok(Step::File(file)))
+        let opened = if file.status == FileStatus::Read {
+            self.open(file)
+        } else {
+            None
+        };
+        Some(Ok(opened.unwrap_or(Step::File(file))))
     }
 }
 
@@ -124,10 +144,16 @@ impl<'a> Current<'a> {
             Ok(0) | Err(_) => BATCH_MESSAGES,
             Ok(known) => known.min(BATCH_MESSAGES),
         };
-        let mut batch = Batch { messages: Vec::new(), kind: self.mailbox.kind, known: known > 0 };
+        let mut batch = Batch {
+            messages: Vec::new(),
+            kind: self.mailbox.kind,
+            known: known > 0,
+        };
         let mut bytes = 0;
         while batch.messages.len() < most {
-            let Some(raw) = self.held.take().or_else(|| self.read()) else { break };
+            let Some(raw) = self.held.take().or_else(|| self.read()) else {
+                break;
+            };
             if !batch.messages.is_empty() && bytes + weight(&raw) > BATCH_BYTES {
                 self.held = Some(raw);
                 break;
@@ -155,14 +181,18 @@ impl<'a> Current<'a> {
     }
 
     fn hash(&mut self, raw: &RawMessage) -> Result<()> {
-        let Some(hasher) = &mut self.hasher else { return Ok(()) };
+        let Some(hasher) = &mut self.hasher else {
+            return Ok(());
+        };
         hasher.update(&raw.lead);
         match &raw.content {
             Content::Bytes(bytes) => hasher.update(bytes),
-            Content::TooLarge { path, offset, len } => copy_stretch(path, *offset, *len, &mut |bytes| {
-                hasher.update(bytes);
-                Ok(())
-            })?,
+            Content::TooLarge { path, offset, len } => {
+                copy_stretch(path, *offset, *len, &mut |bytes| {
+                    hasher.update(bytes);
+                    Ok(())
+                })?;
+            }
         }
         hasher.update(&raw.trail);
         Ok(())
@@ -172,7 +202,10 @@ impl<'a> Current<'a> {
         Closed {
             mailbox: self.mailbox,
             bytes: self.file.bytes,
-            sha256: self.hasher.map(|hasher| hex(&hasher.finish())).unwrap_or_default(),
+            sha256: self
+                .hasher
+                .map(|hasher| hex(&hasher.finish()))
+                .unwrap_or_default(),
             trouble: self.trouble,
         }
     }

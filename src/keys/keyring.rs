@@ -156,13 +156,11 @@ impl KeyRing {
         &self.locked_local_key_ids
     }
 
-    /// Whether any key stays locked.
-    pub fn has_locked(&self) -> bool {
-        !self.locked_local_key_ids.is_empty()
-            || self
-                .files
-                .iter()
-                .any(|file| file.status == KeyFileStatus::Locked)
+    /// Whether a file stays locked of which nothing tells whose key it holds.
+    pub fn has_unknown_locked(&self) -> bool {
+        self.files
+            .iter()
+            .any(|file| file.status == KeyFileStatus::Locked && file.certificates.is_empty())
     }
 
     /// Every certificate in the files, each once, correspondents' included.

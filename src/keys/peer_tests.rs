@@ -203,7 +203,7 @@ fn locked_files_tell_whose_they_are_and_end_nothing() {
         statuses(&ring),
         [locked, locked, locked, KeyFileStatus::NoKey, locked, none]
     );
-    assert!(ring.has_locked());
+    assert!(ring.has_unknown_locked());
     for name in ["a", "h.lindqvist"] {
         let c = certificate(name);
         assert!(

@@ -21,13 +21,25 @@ impl Adviser {
     /// Looks through the key files.
     pub fn new(keyring: &KeyRing) -> Self {
         let mut adviser = Self::default();
-        for file in keyring.files().iter().filter(|file| file.status == KeyFileStatus::Locked) {
-            let name = file.path.file_name().map(|name| text::escape_path(name.as_ref())).unwrap_or_default();
+        for file in keyring
+            .files()
+            .iter()
+            .filter(|file| file.status == KeyFileStatus::Locked)
+        {
+            let name = file
+                .path
+                .file_name()
+                .map(|name| text::escape_path(name.as_ref()))
+                .unwrap_or_default();
             for certificate in &file.certificates {
                 let serial = text::hex(&certificate.serial);
-                adviser.files.insert((certificate.issuer.clone(), serial), name.clone());
+                adviser
+                    .files
+                    .insert((certificate.issuer.clone(), serial), name.clone());
                 if let Some(ski) = &certificate.ski {
-                    adviser.files.insert((String::new(), text::hex(ski)), name.clone());
+                    adviser
+                        .files
+                        .insert((String::new(), text::hex(ski)), name.clone());
                 }
             }
             adviser.locked_files.push(name);
@@ -44,18 +56,26 @@ impl Adviser {
     pub fn locked_file(&self, recipient: &RecipientFinding) -> Option<&str> {
         let by_serial = (recipient.issuer.clone(), recipient.serial.clone());
         let by_ski = (String::new(), recipient.ski.clone());
-        let found = self.files.get(&by_serial).or_else(|| self.files.get(&by_ski));
+        let found = self
+            .files
+            .get(&by_serial)
+            .or_else(|| self.files.get(&by_ski));
         found.map(String::as_str)
     }
 
     /// What to do about `message`, whose recipients are among `recipients`.
     pub fn what_to_do(&self, message: &MessageFinding, recipients: &[RecipientFinding]) -> String {
-        let of_message = || recipients.iter().filter(|recipient| recipient.part == message.part);
+        let of_message = || {
+            recipients
+                .iter()
+                .filter(|recipient| recipient.part == message.part)
+        };
         let reason = message.reason.as_deref().unwrap_or_default();
         match message.action {
             Action::Locked => {
-                let locked: Vec<_> =
-                    of_message().filter(|recipient| recipient.key_status == KeyStatus::Locked).collect();
+                let locked: Vec<_> = of_message()
+                    .filter(|recipient| recipient.key_status == KeyStatus::Locked)
+                    .collect();
                 self.unlock(&locked)
             }
             Action::NoKey if reason == "maybe-in-locked-file" => format!(
@@ -67,14 +87,20 @@ impl Adviser {
                 "Get the key file of one recipient ({}), add it to --keys and run again.",
                 name_all(&of_message().collect::<Vec<_>>())
             ),
-            Action::Undecryptable => "A recipient's key was tried and did not open it: the message or the key file \
+            Action::Undecryptable => {
+                "A recipient's key was tried and did not open it: the message or the key file \
                  is damaged. Look for another copy of either."
-                .into(),
+                    .into()
+            }
             Action::Malformed => {
-                format!("The message is damaged ({reason}): look for another copy, in a backup or at another recipient's.")
+                format!(
+                    "The message is damaged ({reason}): look for another copy, in a backup or at another recipient's."
+                )
             }
             Action::Unsupported => {
-                format!("This version of p7mill does not know what it needs ({reason}): try a later version.")
+                format!(
+                    "This version of p7mill does not know what it needs ({reason}): try a later version."
+                )
             }
             Action::Refused => refused(reason),
             _ => String::new(),
@@ -83,14 +109,20 @@ impl Adviser {
 
     fn unlock(&self, locked: &[&RecipientFinding]) -> String {
         let Some(first) = locked.first() else {
-            return "A recipient's key is in a locked key file: run again with --passphrases.".into();
+            return "A recipient's key is in a locked key file: run again with --passphrases."
+                .into();
         };
-        let file = locked.iter().find_map(|recipient| Some((*recipient, self.locked_file(recipient)?)));
+        let file = locked
+            .iter()
+            .find_map(|recipient| Some((*recipient, self.locked_file(recipient)?)));
         let (recipient, file) = match file {
             Some((recipient, file)) => (recipient, file.to_owned()),
             None => (*first, "a key file".to_owned()),
         };
-        format!("The key for {} is in {file}, which is locked: run again with --passphrases.", name_one(recipient))
+        format!(
+            "The key for {} is in {file}, which is locked: run again with --passphrases.",
+            name_one(recipient)
+        )
     }
 }
 
@@ -119,24 +151,32 @@ fn name_all(recipients: &[&RecipientFinding]) -> String {
     if recipients.is_empty() {
         return "it names none".into();
     }
-    let named: Vec<_> = recipients.iter().take(NAMED).map(|recipient| name_one(recipient)).collect();
+    let named: Vec<_> = recipients
+        .iter()
+        .take(NAMED)
+        .map(|recipient| name_one(recipient))
+        .collect();
     let more = recipients.len().saturating_sub(NAMED);
-    let rest = if more > 0 { format!(" or {more} more") } else { String::new() };
+    let rest = if more > 0 {
+        format!(" or {more} more")
+    } else {
+        String::new()
+    };
     format!("{}{rest}", named.join("; "))
 }
 
 fn name_one(recipient: &RecipientFinding) -> String {
-    let mut name = String::new();
-    if !recipient.address.is_empty() && !recipient.cert_sha256.is_empty() {
-        name.push_str(&recipient.address);
-        name.push_str(", ");
-    }
-    if recipient.serial.is_empty() {
-        name.push_str(&format!("key identifier {}", recipient.ski));
+    let name = if recipient.serial.is_empty() {
+        format!("key identifier {}", recipient.ski)
     } else {
-        name.push_str(&format!("{}, serial {}", recipient.issuer, recipient.serial));
+        format!("{}, serial {}", recipient.issuer, recipient.serial)
+    };
+    // Without a certificate an address is a guess.
+    if recipient.address.is_empty() || recipient.cert_sha256.is_empty() {
+        name
+    } else {
+        format!("{}, {name}", recipient.address)
     }
-    name
 }
 
 #[cfg(test)]
@@ -148,9 +188,13 @@ mod tests {
     fn the_sentence_names_the_file_and_the_key() {
         let mut adviser = Adviser::default();
         adviser.locked_files.push("h.p12".into());
-        adviser.files.insert(("CN=ca".into(), "0a".into()), "h.p12".into());
-        let recipients =
-            [testing::recipient("0b", KeyStatus::Missing), testing::recipient("0a", KeyStatus::Locked)];
+        adviser
+            .files
+            .insert(("CN=ca".into(), "0a".into()), "h.p12".into());
+        let recipients = [
+            testing::recipient("0b", KeyStatus::Missing),
+            testing::recipient("0a", KeyStatus::Locked),
+        ];
         let finding = testing::finding(Action::Locked);
         assert_eq!(
             adviser.what_to_do(&finding, &recipients),

@@ -59,7 +59,10 @@ impl RunInfo {
     /// Writes `run.json` below `dir`; `seconds` is how long the run took, `messages` how many it
     /// handled.
     pub fn write(&self, dir: &Path, seconds: f64, messages: u64) -> Result<()> {
-        #[expect(clippy::cast_possible_truncation, reason = "a run lasts less than 2^63 seconds")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a run lasts less than 2^63 seconds"
+        )]
         let ended = self.started.saturating_add(seconds as i64);
         #[expect(clippy::cast_precision_loss, reason = "a rate to be read by people")]
         let rate = messages as f64 / seconds.max(0.001);

@@ -44,11 +44,18 @@ pub(super) struct Testimony {
 
 impl Evidence {
     /// Takes in a certificate as the journal keeps it.
-    pub(super) fn add(&mut self, record: &CertificateRecord, cache: &CertCache) -> Option<Arc<Certificate>> {
-        let der = base64_simd::STANDARD.decode_to_vec(&record.der).unwrap_or_default();
+    pub(super) fn add(
+        &mut self,
+        record: &CertificateRecord,
+        cache: &CertCache,
+    ) -> Option<Arc<Certificate>> {
+        let der = base64_simd::STANDARD
+            .decode_to_vec(&record.der)
+            .unwrap_or_default();
         let certificate = cache.get(&der);
         if !self.by_sha256.contains_key(&record.sha256) {
-            self.by_sha256.insert(record.sha256.clone(), self.seen.len());
+            self.by_sha256
+                .insert(record.sha256.clone(), self.seen.len());
             self.seen.push(Seen {
                 sha256: record.sha256.clone(),
                 certificate: certificate.clone(),
@@ -64,17 +71,28 @@ impl Evidence {
 
     /// The certificate with this SHA-256, if the archive holds it and it can be read.
     pub(super) fn certificate(&self, sha256: &str) -> Option<&Arc<Certificate>> {
-        self.seen.get(*self.by_sha256.get(sha256)?)?.certificate.as_ref()
+        self.seen
+            .get(*self.by_sha256.get(sha256)?)?
+            .certificate
+            .as_ref()
     }
 
     /// Every readable certificate.
     pub(super) fn certificates(&self) -> impl Iterator<Item = &Arc<Certificate>> {
-        self.seen.iter().filter_map(|seen| seen.certificate.as_ref())
+        self.seen
+            .iter()
+            .filter_map(|seen| seen.certificate.as_ref())
     }
 
     /// Takes in what one message says.
     pub(super) fn testify(&mut self, sha256: &str, testimony: &Testimony) {
-        let Some(seen) = self.by_sha256.get(sha256).and_then(|index| self.seen.get_mut(*index)) else { return };
+        let Some(seen) = self
+            .by_sha256
+            .get(sha256)
+            .and_then(|index| self.seen.get_mut(*index))
+        else {
+            return;
+        };
         seen.sightings += 1;
         seen.proven |= testimony.proven;
         if let Some(date) = testimony.date {
@@ -91,7 +109,11 @@ impl Evidence {
     /// The rows of certificates.csv; `given` are those that the administrator named.
     pub(super) fn rows(&self, given: &HashSet<[u8; 32]>) -> Vec<CertificateRow> {
         let conflicting = self.conflicting();
-        self.seen.iter().zip(conflicting).map(|(seen, conflicting)| seen.row(given, conflicting)).collect()
+        self.seen
+            .iter()
+            .zip(conflicting)
+            .map(|(seen, conflicting)| seen.row(given, conflicting))
+            .collect()
     }
 
     /// Which certificates have a predecessor in the archive: of another issuer, proven, for one of
@@ -100,9 +122,19 @@ impl Evidence {
         let mut by_address: BTreeMap<&str, Vec<&Arc<Certificate>>> = BTreeMap::new();
         let mut conflicting = vec![false; self.seen.len()];
         for (seen, conflicts) in self.seen.iter().zip(&mut conflicting) {
-            let Some(certificate) = seen.certificate.as_ref().filter(|c| seen.proven && !c.is_self_signed()) else { continue };
+            let Some(certificate) = seen
+                .certificate
+                .as_ref()
+                .filter(|c| seen.proven && !c.is_self_signed())
+            else {
+                continue;
+            };
             *conflicts = certificate.addresses.iter().any(|address| {
-                by_address.get(address.as_str()).into_iter().flatten().any(|other| overlap(certificate, other))
+                by_address
+                    .get(address.as_str())
+                    .into_iter()
+                    .flatten()
+                    .any(|other| overlap(certificate, other))
             });
             if !*conflicts {
                 for address in &certificate.addresses {
@@ -140,7 +172,11 @@ impl Seen {
         row.subject.clone_from(&certificate.subject);
         row.issuer.clone_from(&certificate.issuer);
         row.serial = text::hex(&certificate.serial);
-        row.ski = certificate.ski.as_deref().map(text::hex).unwrap_or_default();
+        row.ski = certificate
+            .ski
+            .as_deref()
+            .map(text::hex)
+            .unwrap_or_default();
         row.not_before = text::rfc3339(certificate.not_before);
         row.not_after = text::rfc3339(certificate.not_after);
         row.key.clone_from(&certificate.key_name);
@@ -168,7 +204,11 @@ impl Seen {
         };
         row.status = status.to_string();
         if status == Status::Quarantined {
-            row.reasons = reasons.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(" ");
+            row.reasons = reasons
+                .iter()
+                .map(AsRef::as_ref)
+                .collect::<Vec<&str>>()
+                .join(" ");
         }
         row
     }

@@ -34,10 +34,18 @@ pub(super) struct Judge<'a> {
 impl<'a> Judge<'a> {
     /// `pool` holds the archive's certificates as well.
     pub(super) fn new(judging: &'a Judging<'_>, evidence: &Evidence) -> Self {
-        let named = judging.pool.all().iter().map(|known| (text::hex(&known.sha256), Arc::clone(known)));
-        let met = evidence.certificates().map(|known| (text::hex(&known.sha256), Arc::clone(known)));
+        let named = judging
+            .pool
+            .all()
+            .iter()
+            .map(|known| (text::hex(&known.sha256), Arc::clone(known)));
+        let met = evidence
+            .certificates()
+            .map(|known| (text::hex(&known.sha256), Arc::clone(known)));
         Self {
-            chains: judging.chains.then(|| ChainJudge::new(judging.trust, &judging.pool)),
+            chains: judging
+                .chains
+                .then(|| ChainJudge::new(judging.trust, &judging.pool)),
             evidence: named.chain(met).collect(),
             now: judging.now,
         }

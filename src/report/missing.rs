@@ -47,14 +47,24 @@ impl Missing {
     pub fn add(&mut self, record: &MessageRecord) {
         let recipients = &record.findings.recipients;
         for message in &record.findings.messages {
-            // What was opened after all, by a key that nothing names a recipient's, is not missing.
-            if message.action.is_change() || message.action == Action::Undecryptable {
+            // Of the rest, some were opened by a key that no recipient is named for, and some no
+            // key would open.
+            if !matches!(
+                message.action,
+                Action::Kept | Action::NoKey | Action::Locked
+            ) {
                 continue;
             }
-            let layer = recipients.iter().filter(|r| r.part == message.part).map(|r| r.layer).max();
+            let layer = recipients
+                .iter()
+                .filter(|r| r.part == message.part)
+                .map(|r| r.layer)
+                .max();
             let Some(layer) = layer else { continue };
             // The innermost layer that is seen is the one that did not open.
-            let of_layer = recipients.iter().filter(|r| r.part == message.part && r.layer == layer);
+            let of_layer = recipients
+                .iter()
+                .filter(|r| r.part == message.part && r.layer == layer);
             self.add_layer(of_layer, message.date);
         }
     }
@@ -82,7 +92,8 @@ impl Missing {
 
     fn key(&mut self, recipient: &RecipientFinding, date: Option<i64>) -> Option<u32> {
         let kind_has_key = matches!(recipient.kind, RecipientKind::Ktri | RecipientKind::Kari);
-        if !kind_has_key || !matches!(recipient.key_status, KeyStatus::Missing | KeyStatus::Locked) {
+        if !kind_has_key || !matches!(recipient.key_status, KeyStatus::Missing | KeyStatus::Locked)
+        {
             return None;
         }
         let name = Name {
@@ -107,11 +118,11 @@ impl Missing {
         if recipient.key_status == KeyStatus::Locked {
             key.status = KeyStatus::Locked;
         }
-        match (recipient.address.is_empty(), recipient.cert_sha256.is_empty()) {
-            (true, _) => {}
-            (false, true) => *key.guesses.entry(recipient.address.clone()).or_default() += 1,
-            (false, false) if key.address.is_none() => key.address = Some(recipient.address.clone()),
-            (false, false) => {}
+        // Without a certificate an address is a guess.
+        match (recipient.address.as_str(), recipient.cert_sha256.as_str()) {
+            ("", _) => {}
+            (address, "") => *key.guesses.entry(address.to_owned()).or_default() += 1,
+            (address, _) => key.address = key.address.take().or_else(|| Some(address.to_owned())),
         }
         if let Some(date) = date {
             key.first = Some(key.first.map_or(date, |first| first.min(date)));
@@ -173,7 +184,10 @@ impl Missing {
             }
             chosen.push((index, count));
             for &lock in by_key.get(index as usize).into_iter().flatten() {
-                if open.get_mut(lock as usize).is_none_or(|open| std::mem::replace(open, true)) {
+                if open
+                    .get_mut(lock as usize)
+                    .is_none_or(|open| std::mem::replace(open, true))
+                {
                     continue;
                 }
                 for &other in self.locks.get(lock as usize).into_iter().flatten() {
@@ -194,10 +208,20 @@ impl Key {
         cumulative_percent: String,
         known: &dyn Fn(&str, &str, &str) -> Option<String>,
     ) -> MissingKeyRow {
-        let Name { issuer, serial, ski } = self.name.clone();
-        let certain = self.address.clone().or_else(|| known(&issuer, &serial, &ski));
+        let Name {
+            issuer,
+            serial,
+            ski,
+        } = self.name.clone();
+        let certain = self
+            .address
+            .clone()
+            .or_else(|| known(&issuer, &serial, &ski));
         // The most frequent guess; the first by name among equals.
-        let guess = self.guesses.iter().max_by_key(|(name, count)| (**count, Reverse(*name)));
+        let guess = self
+            .guesses
+            .iter()
+            .max_by_key(|(name, count)| (**count, Reverse(*name)));
         let (address, source) = match (certain, guess) {
             (Some(address), _) => (address, "certificate"),
             (None, Some((address, _))) => (address.clone(), "guessed"),
@@ -234,14 +258,23 @@ mod tests {
     fn sealed(to: &[&str], date: i64) -> MessageRecord {
         let mut record = testing::message("m", 1, Action::NoKey);
         record.findings.messages[0].date = Some(date);
-        record.findings.recipients = to.iter().map(|who| testing::recipient(who, KeyStatus::Missing)).collect();
+        record.findings.recipients = to
+            .iter()
+            .map(|who| testing::recipient(who, KeyStatus::Missing))
+            .collect();
         record
     }
 
     #[test]
     fn the_cover_is_greedy_and_ordered() {
         let mut missing = Missing::default();
-        for (to, times) in [(&["a", "b"][..], 3), (&["b", "c"], 2), (&["a"], 1), (&["d"], 2), (&["c"], 0)] {
+        for (to, times) in [
+            (&["a", "b"][..], 3),
+            (&["b", "c"], 2),
+            (&["a"], 1),
+            (&["d"], 2),
+            (&["c"], 0),
+        ] {
             for i in 0..times {
                 missing.add(&sealed(to, i));
             }
@@ -249,10 +282,27 @@ mod tests {
         let rows = missing.rows(&|_, serial, _| (serial == "b").then(|| "b@x".into()));
         let short: Vec<_> = rows
             .iter()
-            .map(|r| (r.serial.as_str(), r.messages, r.newly_opened, r.cumulative_percent.as_str()))
+            .map(|r| {
+                (
+                    r.serial.as_str(),
+                    r.messages,
+                    r.newly_opened,
+                    r.cumulative_percent.as_str(),
+                )
+            })
             .collect();
-        assert_eq!(short, [("b", 5, 5, "62.5"), ("d", 2, 2, "87.5"), ("a", 4, 1, "100.0")]);
-        assert_eq!((rows[0].address.as_str(), rows[0].address_source.as_str()), ("b@x", "certificate"));
+        assert_eq!(
+            short,
+            [
+                ("b", 5, 5, "62.5"),
+                ("d", 2, 2, "87.5"),
+                ("a", 4, 1, "100.0")
+            ]
+        );
+        assert_eq!(
+            (rows[0].address.as_str(), rows[0].address_source.as_str()),
+            ("b@x", "certificate")
+        );
         assert_eq!(rows[0].last_date, "1970-01-01T00:00:02Z");
     }
 
@@ -269,8 +319,13 @@ mod tests {
     fn a_hundred_thousand_messages_take_no_time() {
         let mut missing = Missing::default();
         for i in 0..100_000_u32 {
-            let to: Vec<String> = (0..4).map(|k| (i.wrapping_mul(2_654_435_761) >> (k * 5) & 0x3fff).to_string()).collect();
-            missing.add(&sealed(&to.iter().map(String::as_str).collect::<Vec<_>>(), 0));
+            let to: Vec<String> = (0..4)
+                .map(|k| (i.wrapping_mul(2_654_435_761) >> (k * 5) & 0x3fff).to_string())
+                .collect();
+            missing.add(&sealed(
+                &to.iter().map(String::as_str).collect::<Vec<_>>(),
+                0,
+            ));
         }
         let begun = Instant::now();
         let rows = missing.rows(&|_, _, _| None);

@@ -11,12 +11,14 @@
 //! | [`advice`] | what to do about a message that failed |
 //! | [`totals`] [`summary`] | how many of what; the last lines on a terminal |
 //! | [`custody`] | who ran it, when, with what |
-//! | [`write`] | all of them, in two walks |
+//! | `fill` | which finding goes into which column |
+//! | [`write`](write()) | all of them, in two walks |
 
 pub mod advice;
 pub mod csv;
 pub mod custody;
 mod evidence;
+mod fill;
 mod judging;
 pub mod missing;
 pub mod record;

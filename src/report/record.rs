@@ -22,6 +22,10 @@ pub struct MessageRecord {
     /// Maildir: the message's file below the mailbox, escaped; else empty.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub file: String,
+    /// mbox: what separates a changed message from the next one in the source, base64; the usual
+    /// line feed is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trail: Option<String>,
     /// What `ops` says.
     pub findings: Findings,
     /// Where it was written; `None` without an output folder.

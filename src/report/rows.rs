@@ -148,18 +148,27 @@ mod tests {
             "issuer, serial, ski, address, address_source, messages, first_date, last_date, key_status, \
              newly_opened, cumulative_percent"
         );
-        assert_eq!(joined(SourceRow::COLUMNS), "path, kind, bytes, sha256, messages, status");
+        assert_eq!(
+            joined(SourceRow::COLUMNS),
+            "path, kind, bytes, sha256, messages, status"
+        );
         assert_eq!(
             joined(FailedRow::COLUMNS),
             "mailbox, ordinal, part, message_id, subject, date, outcome, reason, what_to_do"
         );
-        assert_eq!(joined(ManifestRow::COLUMNS), "out_path, out_ordinal, in_sha256, out_sha256, outcome");
+        assert_eq!(
+            joined(ManifestRow::COLUMNS),
+            "out_path, out_ordinal, in_sha256, out_sha256, outcome"
+        );
     }
 
     #[test]
     fn json_and_csv_name_the_same_columns_in_the_same_order() {
         let json = serde_json::to_string(&ManifestRow::default()).unwrap();
-        let at: Vec<_> = ManifestRow::COLUMNS.iter().map(|name| json.find(&format!("\"{name}\"")).unwrap()).collect();
+        let at: Vec<_> = ManifestRow::COLUMNS
+            .iter()
+            .map(|name| json.find(&format!("\"{name}\"")).unwrap())
+            .collect();
         assert!(at.is_sorted());
     }
 }

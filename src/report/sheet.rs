@@ -34,7 +34,9 @@ impl<R: Row> Sheet<R> {
     /// Begins the report called `name`, without an extension.
     pub(super) fn open(target: Target<'_>, name: &str) -> Result<Self> {
         let pending = |wanted: bool, extension: &str| match target.dir {
-            Some(dir) if wanted => Pending::create(dir.join(format!("{name}.{extension}"))).map(Some),
+            Some(dir) if wanted => {
+                Pending::create(dir.join(format!("{name}.{extension}"))).map(Some)
+            }
             _ => Ok(None),
         };
         let mut sheet = Self {
@@ -61,7 +63,10 @@ impl<R: Row> Sheet<R> {
 
     /// Puts the files in their place.
     pub(super) fn finish(self) -> Result<()> {
-        self.csv.into_iter().chain(self.jsonl).try_for_each(Pending::finish)
+        self.csv
+            .into_iter()
+            .chain(self.jsonl)
+            .try_for_each(Pending::finish)
     }
 }
 
@@ -91,7 +96,12 @@ impl Pending {
     pub(crate) fn create(path: PathBuf) -> Result<Self> {
         let temp = fsio::temp_beside(&path);
         let out = BufWriter::with_capacity(1 << 16, fsio::create(&temp)?);
-        Ok(Self { path, temp, out, done: false })
+        Ok(Self {
+            path,
+            temp,
+            out,
+            done: false,
+        })
     }
 
     /// Lets `fill` write more.
@@ -105,7 +115,10 @@ impl Pending {
     /// Makes it durable and gives it its name.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.out.flush().map_err(Error::io("write", &self.path))?;
-        self.out.get_ref().sync_all().map_err(Error::io("sync", &self.path))?;
+        self.out
+            .get_ref()
+            .sync_all()
+            .map_err(Error::io("sync", &self.path))?;
         fsio::rename(&self.temp, &self.path)?;
         self.done = true;
         fsio::sync_dir(self.path.parent().unwrap_or(Path::new(".")))
@@ -128,7 +141,11 @@ mod tests {
     #[test]
     fn nothing_stands_under_a_final_name_before_it_is_whole() {
         let dir = tempfile::tempdir().unwrap();
-        let target = Target { dir: Some(dir.path()), csv: true, jsonl: true };
+        let target = Target {
+            dir: Some(dir.path()),
+            csv: true,
+            jsonl: true,
+        };
         let names = || {
             let mut names: Vec<_> = std::fs::read_dir(dir.path())
                 .unwrap()
@@ -138,16 +155,29 @@ mod tests {
             names
         };
         let mut sheet = Sheet::<SourceRow>::open(target, "sources").unwrap();
-        sheet.row(&SourceRow { path: "=a".into(), ..SourceRow::default() }).unwrap();
+        sheet
+            .row(&SourceRow {
+                path: "=a".into(),
+                ..SourceRow::default()
+            })
+            .unwrap();
         assert!(names().iter().all(|name| name.ends_with(fsio::TEMP_SUFFIX)));
         drop(sheet);
         assert!(names().is_empty());
         let mut sheet = Sheet::<SourceRow>::open(target, "sources").unwrap();
-        sheet.row(&SourceRow { path: "=a".into(), ..SourceRow::default() }).unwrap();
+        sheet
+            .row(&SourceRow {
+                path: "=a".into(),
+                ..SourceRow::default()
+            })
+            .unwrap();
         sheet.finish().unwrap();
         assert_eq!(names(), ["sources.csv", "sources.jsonl"]);
         let read = |name: &str| std::fs::read_to_string(dir.path().join(name)).unwrap();
-        assert_eq!(read("sources.csv"), "path,kind,bytes,sha256,messages,status\r\n\"'=a\",,0,,0,\r\n");
+        assert_eq!(
+            read("sources.csv"),
+            "path,kind,bytes,sha256,messages,status\r\n\"'=a\",,0,,0,\r\n"
+        );
         assert!(read("sources.jsonl").starts_with("{\"path\":\"=a\","));
     }
 }

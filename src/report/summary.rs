@@ -19,12 +19,21 @@ impl Totals {
     }
 
     fn accounted(&self) -> String {
-        let found = format!("{} in {}", plural(self.messages, "message"), plural(self.mailboxes, "mailbox"));
+        let found = format!(
+            "{} in {}",
+            plural(self.messages, "message"),
+            plural(self.mailboxes, "mailbox")
+        );
         match self.written {
             None => found,
-            Some(written) if written == self.messages => format!("{found}, {written} written: all accounted for"),
+            Some(written) if written == self.messages => {
+                format!("{found}, {written} written: all accounted for")
+            }
             Some(written) => {
-                format!("{found}, but {written} written: {} MISSING", self.messages.abs_diff(written))
+                format!(
+                    "{found}, but {written} written: {} MISSING",
+                    self.messages.abs_diff(written)
+                )
             }
         }
     }
@@ -33,7 +42,11 @@ impl Totals {
         let list = |counts: &std::collections::BTreeMap<String, u64>| {
             let mut pairs: Vec<_> = counts.iter().collect();
             pairs.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
-            pairs.iter().map(|(word, number)| format!("{number} {word}")).collect::<Vec<_>>().join(", ")
+            pairs
+                .iter()
+                .map(|(word, number)| format!("{number} {word}"))
+                .collect::<Vec<_>>()
+                .join(", ")
         };
         if !self.outcomes.is_empty() {
             lines.push(format!("outcomes: {}", list(&self.outcomes)));
@@ -55,33 +68,65 @@ impl Totals {
     fn failure_lines(&self, lines: &mut Vec<String>) {
         let failed = self.failed();
         if failed > 0 {
-            lines.push(format!("{} failed and stayed as they were; failed.csv says what to do about each:", plural(failed, "message")));
+            lines.push(format!(
+                "{} failed and stayed as they were; failed.csv says what to do about each:",
+                plural(failed, "message")
+            ));
         }
         for (outcome, reasons) in &self.failures {
             let number: u64 = reasons.values().sum();
-            let named: Vec<&str> = reasons.keys().map(String::as_str).filter(|reason| !reason.is_empty()).collect();
-            let why = if named.is_empty() { String::new() } else { format!(" ({})", named.join(", ")) };
+            let named: Vec<&str> = reasons
+                .keys()
+                .map(String::as_str)
+                .filter(|reason| !reason.is_empty())
+                .collect();
+            let why = if named.is_empty() {
+                String::new()
+            } else {
+                format!(" ({})", named.join(", "))
+            };
             lines.push(format!("  {number} {outcome}{why}: {}", hint(outcome)));
         }
         for (file, messages) in &self.locked_files {
             let cost = if *messages == 0 {
                 String::new()
             } else {
-                format!("; {} cannot be read without it", plural(*messages, "message"))
+                format!(
+                    "; {} cannot be read without it",
+                    plural(*messages, "message")
+                )
             };
             lines.push(format!("  key file {file} is locked{cost}"));
         }
+        if failed > 0 && self.written.is_some() {
+            lines.push(
+                "  a finished output folder stays as it is: name another one, or add --start-over"
+                    .into(),
+            );
+        }
         if self.accepted > 0 {
-            lines.push(format!("{} let pass by --accept", plural(self.accepted, "failure")));
+            lines.push(format!(
+                "{} let pass by --accept",
+                plural(self.accepted, "failure")
+            ));
         }
         if self.failed_files > 0 {
-            lines.push(format!("{} not read; sources.csv names all:", plural(self.failed_files, "file")));
-            lines.extend(self.failed_files_named.iter().map(|file| format!("  {}: {}", file.path, file.status)));
+            lines.push(format!(
+                "{} not read; sources.csv names all:",
+                plural(self.failed_files, "file")
+            ));
+            lines.extend(
+                self.failed_files_named
+                    .iter()
+                    .map(|file| format!("  {}: {}", file.path, file.status)),
+            );
         }
     }
 
     fn missing_lines(&self, lines: &mut Vec<String>) {
-        let Some(last) = self.missing_named.iter().take(MISSING_SHOWN).last() else { return };
+        let Some(last) = self.missing_named.iter().take(MISSING_SHOWN).next_back() else {
+            return;
+        };
         let shown = self.missing_named.len().min(MISSING_SHOWN) as u64;
         lines.push(format!(
             "{} closed; {} would open at least {} % of them:",
@@ -90,7 +135,10 @@ impl Totals {
             last.cumulative_percent
         ));
         let rows = self.missing_named.iter().take(MISSING_SHOWN);
-        lines.push(format!("  {:>8}  {:>7}  {:<7}  {}", "opens", "total", "key", "whose"));
+        lines.push(format!(
+            "  {:>8}  {:>7}  {:<7}  {}",
+            "opens", "total", "key", "whose"
+        ));
         lines.extend(rows.map(|row| {
             let name = if row.serial.is_empty() {
                 format!("key identifier {}", row.ski)
@@ -102,10 +150,16 @@ impl Totals {
                 "guessed" => format!("perhaps {} ({name})", row.address),
                 _ => name,
             };
-            format!("  {:>8}  {:>5} %  {:<7}  {whose}", row.newly_opened, row.cumulative_percent, row.key_status)
+            format!(
+                "  {:>8}  {:>5} %  {:<7}  {whose}",
+                row.newly_opened, row.cumulative_percent, row.key_status
+            )
         }));
         if self.missing_keys > shown {
-            lines.push(format!("  and {} more, see missing-keys.csv", self.missing_keys - shown));
+            lines.push(format!(
+                "  and {} more, see missing-keys.csv",
+                self.missing_keys - shown
+            ));
         }
     }
 }
@@ -141,10 +195,21 @@ mod tests {
 
     #[test]
     fn the_first_line_accounts_for_every_message() {
-        let mut totals = Totals { messages: 3, mailboxes: 1, written: Some(3), ..Totals::default() };
-        assert_eq!(totals.lines("migrate"), ["3 messages in 1 mailbox, 3 written: all accounted for"]);
+        let mut totals = Totals {
+            messages: 3,
+            mailboxes: 1,
+            written: Some(3),
+            ..Totals::default()
+        };
+        assert_eq!(
+            totals.lines("migrate"),
+            ["3 messages in 1 mailbox, 3 written: all accounted for"]
+        );
         totals.written = Some(2);
-        assert_eq!(totals.lines("migrate")[0], "3 messages in 1 mailbox, but 2 written: 1 MISSING");
+        assert_eq!(
+            totals.lines("migrate")[0],
+            "3 messages in 1 mailbox, but 2 written: 1 MISSING"
+        );
         assert_eq!(totals.exit_code("migrate"), 3);
     }
 
@@ -158,9 +223,20 @@ mod tests {
             key_status: "missing".into(),
             ..MissingKeyRow::default()
         };
-        let totals = Totals { unopened: 5, missing_keys: 1, missing_named: vec![row], ..Totals::default() };
+        let totals = Totals {
+            unopened: 5,
+            missing_keys: 1,
+            missing_named: vec![row],
+            ..Totals::default()
+        };
         let lines = totals.lines("scan");
-        assert_eq!(lines[1], "5 encrypted messages stay closed; 1 key file would open at least 97.3 % of them:");
-        assert_eq!(lines[3], "         4   97.3 %  missing  serial 0a, CN=\\u{1b}[2J");
+        assert_eq!(
+            lines[1],
+            "5 encrypted messages stay closed; 1 key file would open at least 97.3 % of them:"
+        );
+        assert_eq!(
+            lines[3],
+            "         4   97.3 %  missing  serial 0a, CN=\\u{1b}[2J"
+        );
     }
 }

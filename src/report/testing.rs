@@ -38,7 +38,11 @@ pub(crate) fn message(mailbox: &str, ordinal: u64, action: Action) -> MessageRec
         sha256: "00".repeat(32),
         flags: String::new(),
         file: String::new(),
-        findings: Findings { messages: vec![finding(action)], ..Findings::default() },
+        trail: None,
+        findings: Findings {
+            messages: vec![finding(action)],
+            ..Findings::default()
+        },
         out: None,
     }
 }

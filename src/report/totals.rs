@@ -91,7 +91,12 @@ impl Totals {
     }
 
     /// Takes in what was found of a message or of an attached one.
-    pub(super) fn add_finding(&mut self, finding: &MessageFinding, verdict: Option<Verdict>, accept: &[Action]) {
+    pub(super) fn add_finding(
+        &mut self,
+        finding: &MessageFinding,
+        verdict: Option<Verdict>,
+        accept: &[Action],
+    ) {
         if finding.part.is_empty() {
             count(&mut self.forms, &finding.form);
             count(&mut self.outcomes, finding.action.as_str());
@@ -108,7 +113,10 @@ impl Totals {
             if accept.contains(&finding.action) {
                 self.accepted += 1;
             } else {
-                let reasons = self.failures.entry(finding.action.as_str().into()).or_default();
+                let reasons = self
+                    .failures
+                    .entry(finding.action.as_str().into())
+                    .or_default();
                 count(reasons, finding.reason.as_deref().unwrap_or_default());
             }
         }
@@ -130,7 +138,10 @@ impl Totals {
         if file.failed {
             self.failed_files += 1;
             if self.failed_files_named.len() < NAMED {
-                self.failed_files_named.push(FailedFile { path: file.path.clone(), status: file.status.clone() });
+                self.failed_files_named.push(FailedFile {
+                    path: file.path.clone(),
+                    status: file.status.clone(),
+                });
             }
         }
     }
@@ -163,7 +174,8 @@ impl Totals {
 
     /// Whether every signature, and every message that has one, is `valid`.
     pub fn all_valid(&self) -> bool {
-        let only_valid = |counts: &Counts| counts.keys().all(|word| word == Verdict::Valid.as_str());
+        let only_valid =
+            |counts: &Counts| counts.keys().all(|word| word == Verdict::Valid.as_str());
         only_valid(&self.signatures) && only_valid(&self.verdicts)
     }
 

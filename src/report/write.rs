@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use super::advice::Adviser;
 use super::evidence::{Evidence, Testimony};
+use super::fill;
 use super::judging::{Judge, Judging};
 use super::missing::Missing;
-use super::record::{FileRecord, MessageRecord, Record};
+use super::record::{MessageRecord, Record};
 use super::rows::{
     CertificateRow, FailedRow, MessageRow, MissingKeyRow, RecipientRow, SignatureRow, SourceRow,
 };
@@ -20,9 +21,7 @@ use crate::error::Result;
 use crate::fsio;
 use crate::keys::keyring::KeyRing;
 use crate::ops::judge::{self, Chains, Judged};
-use crate::ops::outcome::{
-    Action, CertificateFinding, Findings, MessageFinding, RecipientFinding, SignatureFinding, Verdict,
-};
+use crate::ops::outcome::{Action, CertificateFinding, Findings, Verdict};
 use crate::store::Sighting;
 use crate::text;
 
@@ -33,8 +32,15 @@ pub type Records<'a> = dyn Fn() -> Result<Box<dyn Iterator<Item = Result<Record>
 pub type OnSighting<'a> = dyn FnMut(&Arc<Certificate>, Sighting) -> Result<()> + 'a;
 
 /// The names of all report files, run.json aside, as they lie in the report folder.
-const REPORTS: &[&str] =
-    &["messages", "signatures", "recipients", "certificates", "missing-keys", "sources", "failed"];
+const REPORTS: &[&str] = &[
+    "messages",
+    "signatures",
+    "recipients",
+    "certificates",
+    "missing-keys",
+    "sources",
+    "failed",
+];
 
 /// Writes every report but run.json and counts what they say.
 ///
@@ -49,8 +55,13 @@ pub fn write(
     on_sighting: &mut OnSighting<'_>,
 ) -> Result<Totals> {
     let mut evidence = Evidence::default();
-    let given: HashSet<[u8; 32]> =
-        judging.pool.all().iter().chain(keyring.certificates()).map(|known| known.sha256).collect();
+    let given: HashSet<[u8; 32]> = judging
+        .pool
+        .all()
+        .iter()
+        .chain(keyring.certificates())
+        .map(|known| known.sha256)
+        .collect();
     for record in records()? {
         if let Record::Certificate(record) = record? {
             let certificate = evidence.add(&record, judging.cache);
@@ -65,7 +76,10 @@ pub fn write(
     let mut writer = Writer {
         adviser: Adviser::new(keyring),
         missing: Missing::default(),
-        totals: Totals { written: has_output.then_some(0), ..Totals::default() },
+        totals: Totals {
+            written: has_output.then_some(0),
+            ..Totals::default()
+        },
         accept,
     };
     for name in writer.adviser.locked_files() {
@@ -74,12 +88,24 @@ pub fn write(
     for record in records()? {
         match record? {
             Record::Message(record) => {
-                let judged: Vec<_> = record.findings.signatures.iter().map(|s| judge.judge(s)).collect();
+                let judged: Vec<_> = record
+                    .findings
+                    .signatures
+                    .iter()
+                    .map(|s| judge.judge(s))
+                    .collect();
                 writer.message(&record, &judged, &mut reports)?;
                 for finding in &record.findings.certificates {
-                    let testimony = testimony(finding, &record.findings, &judged, evidence.certificate(&finding.sha256));
+                    let testimony = testimony(
+                        finding,
+                        &record.findings,
+                        &judged,
+                        evidence.certificate(&finding.sha256),
+                    );
                     evidence.testify(&finding.sha256, &testimony);
-                    let Some(certificate) = evidence.certificate(&finding.sha256) else { continue };
+                    let Some(certificate) = evidence.certificate(&finding.sha256) else {
+                        continue;
+                    };
                     if let Some(sighting) = sighting(&record, certificate, testimony) {
                         on_sighting(certificate, sighting)?;
                     }
@@ -87,7 +113,7 @@ pub fn write(
             }
             Record::File(file) => {
                 writer.totals.add_file(&file);
-                reports.sources.row(&source_row(&file))?;
+                reports.sources.row(&fill::source_row(&file))?;
             }
             Record::Certificate(_) => {}
         }
@@ -100,7 +126,9 @@ pub fn write(
     for row in &missing {
         reports.missing.row(row)?;
     }
-    writer.totals.set_missing(writer.missing.unopened(), &missing);
+    writer
+        .totals
+        .set_missing(writer.missing.unopened(), &missing);
     reports.finish()?;
     if let Some(dir) = target.dir {
         write_json(&dir.join("summary.json"), &writer.totals)?;
@@ -109,15 +137,19 @@ pub fn write(
     Ok(writer.totals)
 }
 
-/// Every report file that [`write`] may make below `dir`, run.json included.
+/// Every report file that [`write`](write()) may make below `dir`, run.json included.
 pub fn file_names() -> impl Iterator<Item = String> {
-    let sheets = REPORTS.iter().flat_map(|name| [format!("{name}.csv"), format!("{name}.jsonl")]);
+    let sheets = REPORTS
+        .iter()
+        .flat_map(|name| [format!("{name}.csv"), format!("{name}.jsonl")]);
     sheets.chain(["summary.json".to_owned(), "run.json".to_owned()])
 }
 
 /// Those of [`file_names`] that are there.
 pub fn files_in(dir: &Path) -> Vec<String> {
-    file_names().filter(|name| dir.join(name).symlink_metadata().is_ok()).collect()
+    file_names()
+        .filter(|name| dir.join(name).symlink_metadata().is_ok())
+        .collect()
 }
 
 /// The sheets that are open at once.
@@ -177,23 +209,36 @@ impl Writer<'_> {
         for finding in &findings.messages {
             let verdict = judge::message(finding, &findings.signatures, &verdicts);
             self.totals.add_finding(finding, verdict, self.accept);
-            reports.messages.row(&message_row(record, finding, verdict))?;
+            reports
+                .messages
+                .row(&fill::message_row(record, finding, verdict))?;
             if finding.action.is_failure() && !self.accept.contains(&finding.action) {
                 let what_to_do = self.adviser.what_to_do(finding, &findings.recipients);
-                reports.failed.row(&failed_row(record, finding, what_to_do))?;
+                reports
+                    .failed
+                    .row(&fill::failed_row(record, finding, what_to_do))?;
             }
         }
         for (finding, (chains, judged)) in findings.signatures.iter().zip(judged) {
-            let row = signature_row(record, finding, chains, judged);
+            let row = fill::signature_row(record, finding, *chains, judged);
             self.totals.add_signature(&row);
             reports.signatures.row(&row)?;
         }
         for finding in &findings.recipients {
-            reports.recipients.row(&recipient_row(record, finding))?;
+            reports
+                .recipients
+                .row(&fill::recipient_row(record, finding))?;
         }
-        let locked: HashSet<&str> =
-            findings.recipients.iter().filter_map(|recipient| self.adviser.locked_file(recipient)).collect();
-        if findings.messages.iter().any(|message| message.action == Action::Locked) {
+        let locked: HashSet<&str> = findings
+            .recipients
+            .iter()
+            .filter_map(|recipient| self.adviser.locked_file(recipient))
+            .collect();
+        if findings
+            .messages
+            .iter()
+            .any(|message| message.action == Action::Locked)
+        {
             for file in locked {
                 *self.totals.locked_files.entry(file.to_owned()).or_default() += 1;
             }
@@ -210,12 +255,19 @@ fn testimony(
     certificate: Option<&Arc<Certificate>>,
 ) -> Testimony {
     let mut testimony = Testimony {
-        date: findings.messages.first().and_then(|message| message.date.or(message.verdict_time)),
+        date: findings
+            .messages
+            .first()
+            .and_then(|message| message.date.or(message.verdict_time)),
         proven: false,
         reasons: Vec::new(),
     };
     let is_ca = certificate.is_some_and(|certificate| certificate.is_ca);
-    let best = finding.signed.iter().filter_map(|index| judged.get(*index)).min_by_key(|(_, judged)| judged.verdict);
+    let best = finding
+        .signed
+        .iter()
+        .filter_map(|index| judged.get(*index))
+        .min_by_key(|(_, judged)| judged.verdict);
     match best {
         Some((_, judged)) if judged.verdict == Verdict::Valid => testimony.proven = true,
         Some((_, judged)) => testimony.reasons.clone_from(&judged.reasons),
@@ -226,12 +278,18 @@ fn testimony(
 }
 
 /// For the certificate store; `None` where the message was not hashed.
-fn sighting(record: &MessageRecord, certificate: &Certificate, testimony: Testimony) -> Option<Sighting> {
+fn sighting(
+    record: &MessageRecord,
+    certificate: &Certificate,
+    testimony: Testimony,
+) -> Option<Sighting> {
     let root = record.findings.messages.first();
     Some(Sighting {
         cert_sha256: certificate.sha256,
         message_sha256: digest(&record.sha256)?,
-        message_id: root.map(|message| message.message_id.clone()).unwrap_or_default(),
+        message_id: root
+            .map(|message| message.message_id.clone())
+            .unwrap_or_default(),
         date: testimony.date,
         usable: testimony.proven,
         reasons: testimony.reasons,
@@ -254,147 +312,194 @@ fn known_addresses(judging: &Judging<'_>) -> impl Fn(&str, &str, &str) -> Option
     let mut by_serial = HashMap::new();
     let mut by_ski = HashMap::new();
     for certificate in judging.pool.all() {
-        let Some(address) = certificate.addresses.first() else { continue };
+        let Some(address) = certificate.addresses.first() else {
+            continue;
+        };
         let serial = text::hex(&certificate.serial);
-        by_serial.entry((certificate.issuer.clone(), serial)).or_insert_with(|| address.clone());
+        by_serial
+            .entry((certificate.issuer.clone(), serial))
+            .or_insert_with(|| address.clone());
         if let Some(ski) = &certificate.ski {
-            by_ski.entry(text::hex(ski)).or_insert_with(|| address.clone());
+            by_ski
+                .entry(text::hex(ski))
+                .or_insert_with(|| address.clone());
         }
     }
     move |issuer, serial, ski| {
-        let found = by_serial.get(&(issuer.to_owned(), serial.to_owned())).or_else(|| by_ski.get(ski));
+        let found = by_serial
+            .get(&(issuer.to_owned(), serial.to_owned()))
+            .or_else(|| by_ski.get(ski));
         found.cloned()
     }
 }
 
-fn time(seconds: Option<i64>) -> String {
-    seconds.map(text::rfc3339).unwrap_or_default()
-}
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
 
-fn word<T: std::fmt::Display>(word: Option<T>) -> String {
-    word.map(|word| word.to_string()).unwrap_or_default()
-}
+    use super::*;
+    use crate::cert::testing::{Pki, Spec};
+    use crate::cert::{CertCache, Pool, Trust};
+    use crate::report::record::CertificateRecord;
+    use crate::report::testing;
+    use crate::text::hex;
 
-fn message_row(record: &MessageRecord, finding: &MessageFinding, verdict: Option<Verdict>) -> MessageRow {
-    let findings = &record.findings;
-    let signatures = findings.signatures.iter().filter(|signature| signature.part == finding.part).count();
-    let recipients = findings.recipients.iter().filter(|recipient| recipient.part == finding.part).count();
-    let out = record.out.as_ref();
-    MessageRow {
-        mailbox: record.mailbox.clone(),
-        ordinal: record.ordinal,
-        part: finding.part.clone(),
-        offset: record.offset,
-        bytes: record.bytes,
-        sha256: record.sha256.clone(),
-        flags: record.flags.clone(),
-        message_id: finding.message_id.clone(),
-        date: time(finding.date),
-        from: finding.from.join(" "),
-        subject: finding.subject.clone(),
-        form: finding.form.clone(),
-        parts: finding.parts.into(),
-        outcome: finding.action.to_string(),
-        reason: finding.reason.as_deref().unwrap_or_default().to_owned(),
-        verdict: word(verdict),
-        verdict_time: time(finding.verdict_time),
-        time_source: word(finding.time_source),
-        signatures: signatures as u64,
-        unsigned_bytes: finding.unsigned_bytes,
-        content_encryption: finding.content_encryption.clone().unwrap_or_default(),
-        content_integrity: word(finding.content_integrity),
-        recipients: recipients as u64,
-        opened_with: finding.opened_with.clone().unwrap_or_default(),
-        opened_for: finding.opened_for.join(" "),
-        header_conflicts: finding.header_conflicts.into(),
-        out_mailbox: out.map(|out| out.mailbox.clone()).unwrap_or_default(),
-        out_ordinal: out.map(|out| out.ordinal),
-        out_offset: out.map(|out| out.offset),
-        out_bytes: out.map(|out| out.bytes),
-        out_sha256: out.map(|out| out.sha256.clone()).unwrap_or_default(),
+    fn certificate(certificate: &Certificate) -> Record {
+        let der = base64_simd::STANDARD.encode_to_string(&certificate.der);
+        Record::Certificate(CertificateRecord {
+            sha256: hex(&certificate.sha256),
+            der,
+        })
     }
-}
 
-fn signature_row(
-    record: &MessageRecord,
-    finding: &SignatureFinding,
-    chains: &Chains,
-    judged: &Judged,
-) -> SignatureRow {
-    SignatureRow {
-        mailbox: record.mailbox.clone(),
-        ordinal: record.ordinal,
-        part: finding.part.clone(),
-        layer: finding.layer.into(),
-        message_id: finding.message_id.clone(),
-        signer: finding.signer.clone(),
-        subject: finding.subject.clone(),
-        issuer: finding.issuer.clone(),
-        serial: finding.serial.clone(),
-        cert_sha256: finding.cert_sha256.clone(),
-        key: finding.key.clone(),
-        digest: finding.digest.clone(),
-        algorithm: finding.algorithm.clone(),
-        signing_time: time(finding.signing_time),
-        verdict: judged.verdict.to_string(),
-        integrity: finding.integrity.to_string(),
-        chain: chains.clock.to_string(),
-        chain_now: chains.now.to_string(),
-        chain_signing: word(chains.signing),
-        chain_received: word(chains.received),
-        verdict_time: text::rfc3339(finding.verdict_time),
-        time_source: finding.time_source.to_string(),
-        revocation: chains.revocation.to_string(),
-        address: finding.address.to_string(),
-        coverage: finding.coverage.to_string(),
-        strength: finding.strength.to_string(),
-        reasons: judged.reasons.join(" "),
+    /// A message signed by `signer`, which carries `chain` as well.
+    fn signed(
+        ordinal: u64,
+        signer: &Certificate,
+        chain: &[&Certificate],
+        at: i64,
+    ) -> MessageRecord {
+        let mut record = testing::message("m", ordinal, Action::Kept);
+        record.sha256 = format!("{ordinal:064x}");
+        record.findings.messages[0].judgement.deciding = vec![0];
+        let mut signature = testing::signature(&hex(&signer.sha256));
+        signature.verdict_time = at;
+        record.findings.signatures.push(signature);
+        let carried = |certificate: &Certificate, signed: Vec<usize>| CertificateFinding {
+            sha256: hex(&certificate.sha256),
+            signed,
+        };
+        record.findings.certificates.push(carried(signer, vec![0]));
+        record
+            .findings
+            .certificates
+            .extend(chain.iter().map(|known| carried(known, Vec::new())));
+        record
     }
-}
 
-fn recipient_row(record: &MessageRecord, finding: &RecipientFinding) -> RecipientRow {
-    // Without a certificate an address is a guess, which belongs in missing-keys.csv only.
-    let address = if finding.cert_sha256.is_empty() { "" } else { &finding.address };
-    RecipientRow {
-        mailbox: record.mailbox.clone(),
-        ordinal: record.ordinal,
-        part: finding.part.clone(),
-        layer: finding.layer.into(),
-        message_id: finding.message_id.clone(),
-        kind: finding.kind.to_string(),
-        issuer: finding.issuer.clone(),
-        serial: finding.serial.clone(),
-        ski: finding.ski.clone(),
-        key_encryption: finding.key_encryption.clone(),
-        content_encryption: finding.content_encryption.clone(),
-        key_status: finding.key_status.to_string(),
-        cert_sha256: finding.cert_sha256.clone(),
-        address: address.to_owned(),
-        role: finding.role.to_string(),
+    #[test]
+    fn a_chain_is_judged_by_what_a_later_message_brings_along() {
+        let pki = Pki::new();
+        let root = pki.issue(&Spec::root("root"));
+        let ca = pki.issue(&Spec::ca("ca", "root"));
+        let ann = pki.issue(&Spec::leaf("ann", "ca").address("a@example.org"));
+        let stranger = pki.issue(&Spec::root("stranger").address("a@example.org"));
+        let at = ann.not_before + 60;
+        let mut forged = signed(2, &ann, &[], at);
+        forged.findings.signatures[0].integrity = crate::ops::outcome::Integrity::Broken;
+        let records = vec![
+            certificate(&ann),
+            Record::Message(Box::new(signed(1, &ann, &[], at))),
+            Record::Message(Box::new(forged)),
+            certificate(&stranger),
+            certificate(&ca),
+            Record::Message(Box::new(signed(3, &stranger, &[&ca], at))),
+        ];
+        let dir = tempfile::tempdir().unwrap();
+        let trust = Trust::new([root]);
+        let cache = CertCache::new();
+        let judging = Judging {
+            trust: &trust,
+            pool: Pool::new(),
+            cache: &cache,
+            now: at,
+            chains: true,
+        };
+        let sightings = RefCell::new(Vec::new());
+        let totals = write(
+            &|| Ok(Box::new(records.clone().into_iter().map(Ok))),
+            judging,
+            Target {
+                dir: Some(dir.path()),
+                csv: true,
+                jsonl: false,
+            },
+            &KeyRing::default(),
+            &[],
+            false,
+            &mut |certificate, sighting| {
+                let reasons = sighting.reasons.join(" ");
+                sightings.borrow_mut().push((
+                    certificate.subject.clone(),
+                    sighting.usable,
+                    reasons,
+                ));
+                Ok(())
+            },
+        )
+        .unwrap();
+        let verdicts: Vec<_> = totals
+            .verdicts
+            .iter()
+            .map(|(word, n)| (word.as_str(), *n))
+            .collect();
+        assert_eq!(
+            verdicts,
+            [("indeterminate", 1), ("invalid", 1), ("valid", 1)]
+        );
+        assert_eq!(
+            (totals.exit_code("migrate"), totals.exit_code("verify")),
+            (0, 4)
+        );
+        let seen: Vec<(bool, String)> = sightings
+            .into_inner()
+            .into_iter()
+            .map(|(_, usable, reasons)| (usable, reasons))
+            .collect();
+        let said = |usable: bool, reasons: &str| (usable, reasons.to_owned());
+        assert_eq!(seen[0], said(true, ""));
+        assert!(!seen[1].0 && !seen[2].0);
+        assert_eq!(
+            seen[3],
+            said(false, ""),
+            "an authority is no signer and needs no excuse"
+        );
+        let mut reader = ::csv::Reader::from_path(dir.path().join("certificates.csv")).unwrap();
+        let rows: Vec<CertificateRow> = reader.deserialize().map(|row| row.unwrap()).collect();
+        let short: Vec<_> = rows
+            .iter()
+            .map(|row| (row.status.as_str(), row.sightings))
+            .collect();
+        assert_eq!(short[0], ("usable", 2));
+        assert_eq!(short[2], ("ca", 1));
+        assert_ne!(short[1].0, "usable");
+        let summary = std::fs::read_to_string(dir.path().join("summary.json")).unwrap();
+        assert_eq!(serde_json::from_str::<Totals>(&summary).unwrap(), totals);
     }
-}
 
-fn failed_row(record: &MessageRecord, finding: &MessageFinding, what_to_do: String) -> FailedRow {
-    FailedRow {
-        mailbox: record.mailbox.clone(),
-        ordinal: record.ordinal,
-        part: finding.part.clone(),
-        message_id: finding.message_id.clone(),
-        subject: finding.subject.clone(),
-        date: time(finding.date),
-        outcome: finding.action.to_string(),
-        reason: finding.reason.as_deref().unwrap_or_default().to_owned(),
-        what_to_do,
-    }
-}
-
-fn source_row(file: &FileRecord) -> SourceRow {
-    SourceRow {
-        path: file.path.clone(),
-        kind: file.kind.clone(),
-        bytes: file.bytes,
-        sha256: file.sha256.clone(),
-        messages: file.messages,
-        status: file.status.clone(),
+    #[test]
+    fn empty_reports_have_their_header_rows() {
+        let dir = tempfile::tempdir().unwrap();
+        let (trust, cache) = (Trust::empty(), CertCache::new());
+        let judging = Judging {
+            trust: &trust,
+            pool: Pool::new(),
+            cache: &cache,
+            now: 0,
+            chains: true,
+        };
+        let target = Target {
+            dir: Some(dir.path()),
+            csv: true,
+            jsonl: true,
+        };
+        write(
+            &|| Ok(Box::new(std::iter::empty())),
+            judging,
+            target,
+            &KeyRing::default(),
+            &[],
+            true,
+            &mut |_, _| Ok(()),
+        )
+        .unwrap();
+        for name in REPORTS {
+            let text = std::fs::read_to_string(dir.path().join(format!("{name}.csv"))).unwrap();
+            assert!(
+                text.ends_with("\r\n") && text.lines().count() == 1,
+                "{name}"
+            );
+        }
+        assert_eq!(files_in(dir.path()).len(), 15);
     }
 }

@@ -5,9 +5,10 @@
 //! keys, so plaintext leaves this file only when
 //!
 //! * an AEAD tag of the declared length held; or
-//! * the padding is right and the content-encryption key came through OAEP or AES key wrap, which
-//!   prove it; or
-//! * (RSA PKCS#1 v1.5 with CBC) the padding is right and the text begins as mail does.
+//! * the padding is right and the text begins as mail does; or
+//! * the padding is right, the content-encryption key came through OAEP or AES key wrap, and the
+//!   object is no mail but a file by itself. (Those prove that the key came whole, not that it is
+//!   this content's: a swapped RecipientInfo passes them.)
 //!
 //! Whatever needs a key to be known ends as [`Closed::Undecryptable`]: same word, same path. A bad
 //! PKCS#1 padding gives a random key and goes on, so nothing tells it from a wrong key
@@ -99,11 +100,12 @@ pub enum Closed {
     Refused(&'static str),
 }
 
-/// Opens `sealed` with the first key that proves itself. `may_use` says whether a key may be used
-/// at all here; where only keys it forbids match, the object is [`Closed::Refused`]
-/// (`key-not-addressed`).
+/// Opens `sealed` with the first key that proves itself. `mail` says that it holds a MIME entity
+/// and not just anything; `may_use` says whether a key may be used at all here: where only keys it
+/// forbids match, the object is [`Closed::Refused`] (`key-not-addressed`).
 pub fn open(
     sealed: Sealed<'_>,
+    mail: bool,
     keyring: &KeyRing,
     may_use: &dyn Fn(&PrivateKey) -> bool,
 ) -> Result<Opened, Closed> {
@@ -120,7 +122,7 @@ pub fn open(
             matched = true;
             match unwrap(recipient, &id, &key, content.cipher) {
                 Unwrapped::Key(cek, proven) => {
-                    if let Some(plaintext) = content.decrypt(&cek, proven) {
+                    if let Some(plaintext) = content.decrypt(&cek, proven && !mail) {
                         return Ok(Opened {
                             plaintext,
                             cek,
@@ -192,7 +194,7 @@ fn closed_without_key(sealed: Sealed<'_>, keyring: &KeyRing) -> Closed {
         .any(|id| is_locked(&id, keyring));
     if locked {
         Closed::Locked
-    } else if keyring.has_locked() {
+    } else if keyring.has_unknown_locked() {
         Closed::MaybeInLockedFile
     } else if !recipients.is_empty()
         && recipients.iter().all(|recipient| {
@@ -383,40 +385,65 @@ impl<'a> Content<'a> {
 /// passed the padding (1 in 256) before.
 fn begins_as_mail_does(plaintext: &[u8]) -> bool {
     let head = plaintext.get(..512).unwrap_or(plaintext);
-    is_strict_header(head)
-        || cms::sniff(head).is_some()
-        || is_plain_text(head, plaintext.len() > head.len())
+    let cut = plaintext.len() > head.len();
+    is_strict_header(head, cut) || cms::sniff(head).is_some() || is_plain_text(head, cut)
 }
 
-/// `[A-Za-z][A-Za-z0-9-]{2,}: ` (or a fold after the colon), perhaps after one empty line.
-fn is_strict_header(head: &[u8]) -> bool {
-    let head = head
-        .strip_prefix(b"\r\n")
-        .or_else(|| head.strip_prefix(b"\n"))
-        .unwrap_or(head);
-    let Some(colon) = memchr::memchr(b':', head.get(..78).unwrap_or(head)) else {
+/// Lines that are fields or folds, up to the empty line that ends them or to where the head is
+/// cut; an entity without a header begins with that empty line, and is text.
+fn is_strict_header(head: &[u8], cut: bool) -> bool {
+    let mut rest = head;
+    while let Some(at) = memchr::memchr(b'\n', rest) {
+        let (line, next) = rest.split_at(at + 1);
+        let line = line.trim_ascii_end();
+        if line.is_empty() {
+            return rest.len() < head.len() || !next.iter().copied().any(is_control);
+        }
+        let fold = rest.len() < head.len() && matches!(line.first(), Some(b' ' | b'\t'));
+        if !(fold || is_field(line)) || !is_line_of_header(line) {
+            return false;
+        }
+        rest = next;
+    }
+    rest.len() < head.len() && (cut || rest.is_empty() || is_line_of_header(rest))
+}
+
+/// `[A-Za-z][A-Za-z0-9-]{2,}: `, or with nothing after the colon where the value is folded.
+fn is_field(line: &[u8]) -> bool {
+    let Some(colon) = memchr::memchr(b':', line) else {
         return false;
     };
-    let (name, rest) = head.split_at(colon);
+    let (name, value) = line.split_at(colon);
     colon >= 3
         && name.first().is_some_and(u8::is_ascii_alphabetic)
         && name
             .iter()
             .all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
-        && rest
-            .get(1)
-            .is_some_and(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n'))
+        && matches!(value.get(1), None | Some(b' ' | b'\t'))
+}
+
+/// Old clients wrote file names in whatever 8-bit characters they had; everything else in an
+/// entity's header is ASCII or UTF-8.
+fn is_line_of_header(line: &[u8]) -> bool {
+    let names = || {
+        line.to_ascii_lowercase()
+            .windows(4)
+            .any(|word| word == b"name")
+    };
+    !line.iter().copied().any(is_control) && (std::str::from_utf8(line).is_ok() || names())
+}
+
+fn is_control(byte: u8) -> bool {
+    (byte < 0x20 && !matches!(byte, b'\t' | b'\r' | b'\n')) || byte == 0x7f
 }
 
 fn is_plain_text(head: &[u8], cut: bool) -> bool {
-    let controlled =
-        |byte: &u8| (*byte < 0x20 && !matches!(byte, b'\t' | b'\r' | b'\n')) || *byte == 0x7f;
-    if head.iter().any(controlled) {
+    if head.iter().copied().any(is_control) {
         return false;
     }
     match std::str::from_utf8(head) {
         Ok(_) => true,
-        Err(error) => (cut && error.error_len().is_none()) || head.len() >= 64,
+        Err(error) => cut && error.error_len().is_none(),
     }
 }
 
@@ -427,10 +454,19 @@ mod tests {
     #[test]
     fn mail_begins_as_mail_does() {
         assert!(begins_as_mail_does(b"Content-Type: text/plain\r\n\r\nhi"));
-        assert!(begins_as_mail_does(b"\r\nno header at all"));
+        assert!(begins_as_mail_does(b"\r\nno header at all, gr\xfc\xdfe"));
+        assert!(begins_as_mail_does(
+            b"Content-Type: image/png\r\n\r\n\x89PNG\r\n\x1a\n\0\0"
+        ));
+        assert!(begins_as_mail_does(
+            b"Content-Type: text/plain;\r\n\tname=\"\xfc.txt\"\r\n\r\n"
+        ));
+        assert!(!begins_as_mail_does(
+            b"Content-Type: te\x8f\x10\xd4\xee\x90n\r\n\r\nhi"
+        ));
         assert!(begins_as_mail_does("gr\u{fc}\u{df}e".as_bytes()));
         assert!(!begins_as_mail_does(b"\x8f\x10\xd4garbage!"));
-        assert!(!is_strict_header(b"A: b"));
+        assert!(!is_strict_header(b"A: b\r\n\r\n", false));
     }
 
     #[test]

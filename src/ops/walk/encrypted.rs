@@ -67,7 +67,7 @@ impl Walker<'_> {
             return entity;
         }
         let may_use = |key: &PrivateKey| !place.guarded || outer.addresses_any(&addresses(key));
-        let opened = match open::open(sealed, &self.context.keyring, &may_use) {
+        let opened = match open::open(sealed, !self.bare, &self.context.keyring, &may_use) {
             Ok(opened) => opened,
             Err(closed) => {
                 let (action, reason) = entity::closed_words(closed);

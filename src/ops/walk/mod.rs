@@ -38,6 +38,7 @@ pub fn message(context: &Context, input: &Input<'_>, opening: Opening) -> Outcom
         context,
         budget: Budget::new(&context.limits),
         quoting: input.quoting,
+        bare: input.cms,
         line_ending: if input.cms {
             LineEnding::CrLf
         } else {
@@ -86,6 +87,8 @@ struct Walker<'c> {
     context: &'c Context,
     budget: Budget,
     quoting: bool,
+    /// A CMS object by itself, which may hold anything.
+    bare: bool,
     line_ending: LineEnding,
     findings: Findings,
     certificates: Vec<SeenCertificate>,
