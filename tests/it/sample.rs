@@ -388,15 +388,20 @@ fn check_names_what_was_deleted_added_or_changed() {
 
 #[test]
 fn restore_gives_every_original_back() {
-    let sandbox = spoilable();
-    sandbox.line("restore OUT --out BACK").expect(0);
-    let dropped = dropped_files();
-    let source = files(&sandbox.path().join("sample-data/archive"), |name| {
-        dropped.contains(&format!("archive/{name}"))
-    });
-    let back = files(&sandbox.path().join("BACK/archive"), |_| false);
-    let wrong = differences(&source, &back);
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    for (line, archive) in [
+        ("restore OUT --out BACK", "BACK/archive"),
+        ("restore OUT", "OUT/archive"),
+    ] {
+        let sandbox = spoilable();
+        sandbox.line(line).expect(0);
+        let dropped = dropped_files();
+        let source = files(&sandbox.path().join("sample-data/archive"), |name| {
+            dropped.contains(&format!("archive/{name}"))
+        });
+        let back = files(&sandbox.path().join(archive), |_| false);
+        let wrong = differences(&source, &back);
+        assert!(wrong.is_empty(), "{line}:\n{}", wrong.join("\n"));
+    }
 }
 
 /// What sources.csv says is not carried over.
