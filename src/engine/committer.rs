@@ -153,8 +153,11 @@ impl<'a> Committer<'a> {
         {
             return Err(changed(&name));
         }
-        if let (Some(current), Some(out)) = (&mut self.current, record.out) {
-            current.messages += 1;
+        let Some(current) = &mut self.current else {
+            return Ok(());
+        };
+        current.messages += 1;
+        if let Some(out) = record.out {
             current.end = out.end;
             current.sum.add(&out.sha256);
             if current.mailbox.kind == Kind::Maildir {
@@ -166,10 +169,11 @@ impl<'a> Committer<'a> {
 
     /// Writes a message and gives its place.
     fn write(&mut self, milled: &Milled, outcome: &Outcome) -> Result<Option<OutPlace>> {
-        let Some(output) = &mut self.output else {
+        let Some(current) = &mut self.current else {
             return Ok(None);
         };
-        let Some(current) = &mut self.current else {
+        let Some(output) = &mut self.output else {
+            current.messages += 1;
             return Ok(None);
         };
         let in_sha256 = milled.sha256.map(|sum| hex(&sum)).unwrap_or_default();
@@ -299,13 +303,11 @@ impl<'a> Committer<'a> {
                 Ok(sha256) => record.sha256 = sha256,
                 Err(_) => record.failed = true,
             },
-            // Nothing is copied where there is nowhere to copy it to.
+            // Where nothing is written, the status is what a run that writes would do.
             None => {}
         }
         if self.output.is_some() {
             record.sha256 = hex(&hasher.finish());
-        } else if file.status == FileStatus::Copied {
-            record.status = "skipped: not mail".into();
         }
         Ok(record)
     }

@@ -397,7 +397,9 @@ fn is_strict_header(head: &[u8], cut: bool) -> bool {
         let (line, next) = rest.split_at(at + 1);
         let line = line.trim_ascii_end();
         if line.is_empty() {
-            return rest.len() < head.len() || !next.iter().copied().any(is_control);
+            return rest.len() < head.len()
+                || (head.starts_with(b"\r\n") && !next.iter().copied().any(is_control))
+                || is_plain_text(next, cut);
         }
         let fold = rest.len() < head.len() && matches!(line.first(), Some(b' ' | b'\t'));
         if !(fold || is_field(line)) || !is_line_of_header(line) {
@@ -437,13 +439,17 @@ fn is_control(byte: u8) -> bool {
     (byte < 0x20 && !matches!(byte, b'\t' | b'\r' | b'\n')) || byte == 0x7f
 }
 
+/// ASCII or UTF-8, or in another character set once 64 bytes of ASCII have shown that the first
+/// blocks came out right.
 fn is_plain_text(head: &[u8], cut: bool) -> bool {
     if head.iter().copied().any(is_control) {
         return false;
     }
     match std::str::from_utf8(head) {
         Ok(_) => true,
-        Err(error) => cut && error.error_len().is_none(),
+        Err(error) => {
+            (cut && error.error_len().is_none()) || head.get(..64).is_some_and(<[u8]>::is_ascii)
+        }
     }
 }
 
