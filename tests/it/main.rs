@@ -10,6 +10,7 @@
 
 mod cli;
 mod corpora;
+mod hostile;
 mod house;
 mod interop;
 mod judges;
