@@ -18,9 +18,9 @@ pub(crate) fn run(arguments: &CheckArgs, printer: &Printer) -> Result<u8> {
         printer.summary(&format!("{} {well}\n", escape_path(&arguments.out)))?;
         return Ok(0);
     }
-    let count = printer.tone(Tone::Bad, &format!("{} differences", differences.len()));
+    let count = printer.tone(Tone::Bad, &format!("differences: {}", differences.len()));
     printer.summary(&format!(
-        "\n{count} between {} and its manifest\n",
+        "\n{} and its manifest, {count}\n",
         escape_path(&arguments.out)
     ))?;
     Ok(3)

@@ -87,7 +87,7 @@ fn sorted(words: impl Iterator<Item = String>) -> Vec<String> {
     words
 }
 
-/// The name that the session goes by, and the number that the system goes by.
+/// Who runs it: the name in the environment, and the number that the system goes by.
 fn user() -> String {
     let number = rustix::process::getuid().as_raw();
     match std::env::var("USER").or_else(|_| std::env::var("LOGNAME")) {
