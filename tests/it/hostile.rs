@@ -364,7 +364,7 @@ fn what_everybody_can_see_to_be_wrong_is_refused_before_any_key_is_tried() {
     );
     // A tag cut short of what the parameters say.
     let cut = altered(&gcm, |children| {
-        children.last_mut().unwrap().bytes().truncate(4)
+        children.last_mut().unwrap().bytes().truncate(4);
     });
     assert_eq!(
         opened(&cut, "authEnveloped-data"),
