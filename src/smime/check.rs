@@ -11,6 +11,7 @@ use crate::cert::cache::CertCache;
 use crate::cert::certificate::Certificate;
 use crate::cert::pool::Pool;
 use crate::cms::ber::{Tlv, tag};
+use crate::cms::oid;
 use crate::cms::{Attributes, SignedData, SignerId, SignerInfo};
 use crate::crypto::PublicKey;
 use crate::crypto::digest::{self, Digest};
@@ -123,6 +124,9 @@ fn check_signer(
     data: &SignedData<'_>,
     readings: &mut Readings<'_>,
 ) {
+    if signer.unsigned_attributes.is_some_and(holds_signed_only) {
+        malformed(check);
+    }
     let Some(digest) = Digest::from_oid(signer.digest.oid) else {
         check.reasons.push("unsupported-algorithm".into());
         return;
@@ -255,6 +259,13 @@ fn signer_key(certificate: Option<&Certificate>) -> Result<&PublicKey, &'static 
         .public_key
         .as_ref()
         .ok_or("unsupported-algorithm")
+}
+
+/// Content type, message digest and signing time must be signed (RFC 5652 §11.1–11.3).
+fn holds_signed_only(unsigned: Attributes<'_>) -> bool {
+    [oid::CONTENT_TYPE, oid::MESSAGE_DIGEST, oid::SIGNING_TIME]
+        .into_iter()
+        .any(|attribute| !unsigned.values(attribute).is_empty())
 }
 
 /// Whether `content` is the DER of signed attributes.

@@ -8,7 +8,7 @@ use crate::message::parts::{self, Part, Tree};
 use crate::message::rewrite;
 use crate::smime::find::{self, Kind};
 
-use super::entity::{Entity, Place, Replacement};
+use super::entity::{Entity, Mail, Place, Replacement};
 use super::{Walker, anew};
 use crate::ops::facts::Facts;
 use crate::ops::outcome::Action;
@@ -17,8 +17,7 @@ impl Walker<'_> {
     /// An entity that is not S/MIME itself: its parts, and messages attached to it.
     pub(super) fn below(
         &mut self,
-        outer: &Facts,
-        facts: &Facts,
+        mail: Mail<'_>,
         tree: &Tree<'_>,
         index: usize,
         place: Place,
@@ -35,7 +34,7 @@ impl Walker<'_> {
             let attached = part.message == at;
             let first = self.findings.signatures.len();
             let mut found = match find::kind(tree, at) {
-                _ if attached => self.attached(outer, facts, tree, at, place),
+                _ if attached => self.attached(mail, tree, at, place),
                 None => {
                     at += 1;
                     continue;
@@ -45,7 +44,7 @@ impl Walker<'_> {
                     at = anew::subtree_end(tree, at);
                     continue;
                 }
-                Some(_) => self.part(outer, facts, tree, at, place.part()),
+                Some(_) => self.part(mail, tree, at, place.part()),
             };
             at = anew::subtree_end(tree, at);
             if found.replacement.is_none() {
@@ -109,8 +108,7 @@ impl Walker<'_> {
     /// another's mail must not have it opened.
     pub(super) fn attached(
         &mut self,
-        outer: &Facts,
-        facts: &Facts,
+        mail: Mail<'_>,
         tree: &Tree<'_>,
         index: usize,
         place: Place,
@@ -127,7 +125,7 @@ impl Walker<'_> {
         let bytes = tree.bytes.get(holder.body.clone()).unwrap_or_default();
         let headers = Headers::parse(bytes);
         // Section numbers start anew in what came out of an encrypted layer.
-        let section = match facts.part.as_str() {
+        let section = match mail.judged.part.as_str() {
             "" => holder.section.clone(),
             above if holder.section.starts_with(above) => holder.section.clone(),
             above => format!("{above}.{}", holder.section),
@@ -135,7 +133,7 @@ impl Walker<'_> {
         let own = Facts::of(&headers, section, None);
         let slot = self.findings.messages.len();
         self.findings.messages.push(own.clone().finding());
-        let entity = self.part(outer, &own, tree, index, place.attached());
+        let entity = self.part(mail.judging(&own), tree, index, place.attached());
         if !entity.is_smime() {
             self.findings.messages.remove(slot);
             return entity;

@@ -8,22 +8,16 @@ use crate::smime::open::{self, Closed, Sealed};
 use crate::smime::{rewrap, seal};
 use crate::text::hex;
 
-use super::entity::{self, Entity, Place, Replacement, addresses};
+use super::entity::{self, Entity, Mail, Place, Replacement, addresses};
 use super::{Walker, anew};
-use crate::ops::facts::Facts;
 use crate::ops::outcome::{Action, ContentIntegrity, Reason};
 use crate::ops::{Opening, survey};
 
 impl Walker<'_> {
     /// EnvelopedData and AuthEnvelopedData.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "one layer's place in the message, spelled out"
-    )]
     pub(super) fn encrypted(
         &mut self,
-        outer: &Facts,
-        facts: &Facts,
+        mail: Mail<'_>,
         info: &ContentInfo<'_>,
         sealed: Sealed<'_>,
         form: &'static str,
@@ -40,7 +34,7 @@ impl Walker<'_> {
         }
         self.findings.recipients.extend(survey::recipients(
             self.context,
-            facts,
+            mail.judged,
             sealed,
             place.layer,
         ));
@@ -66,7 +60,7 @@ impl Walker<'_> {
             (entity.action, entity.reason) = (Action::Refused, Some("inside-signature".into()));
             return entity;
         }
-        let may_use = |key: &PrivateKey| !place.guarded || outer.addresses_any(&addresses(key));
+        let may_use = |key: &PrivateKey| !place.guarded || mail.sent.addresses_any(&addresses(key));
         let opened = match open::open(sealed, !self.bare, &self.context.keyring, &may_use) {
             Ok(opened) => opened,
             Err(closed) => {
@@ -94,9 +88,9 @@ impl Walker<'_> {
         };
         let inner_place = place.next_layer().decrypted(inner_opening);
         let inner = if cms::sniff(&opened.plaintext).is_some() {
-            self.bare_object(outer, facts, &opened.plaintext, inner_place)
+            self.bare_object(mail, &opened.plaintext, inner_place)
         } else {
-            self.entity(outer, facts, &opened.plaintext, inner_place)
+            self.entity(mail, &opened.plaintext, inner_place)
         };
         self.write_anew(&mut entity, &inner, info, &opened, headers, place.opening);
         self.merge_inner(&mut entity, inner, first);

@@ -11,7 +11,24 @@ use crate::smime::open::Closed;
 
 use super::anew;
 use crate::ops::Opening;
+use crate::ops::facts::Facts;
 use crate::ops::outcome::{Action, ContentIntegrity, Coverage, Judgement, Reason};
+
+/// Whose entity it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mail<'a> {
+    /// The message that was sent: its header says for whom.
+    pub(super) sent: &'a Facts,
+    /// The message being judged: that one, or one attached to it.
+    pub(super) judged: &'a Facts,
+}
+
+impl<'a> Mail<'a> {
+    /// The same mail, as far as the message `judged` in it goes.
+    pub(super) fn judging(self, judged: &'a Facts) -> Self {
+        Self { judged, ..self }
+    }
+}
 
 /// Where in a message an entity stands.
 #[derive(Debug, Clone, Copy)]

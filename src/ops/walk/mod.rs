@@ -23,7 +23,7 @@ use crate::smime::open::Sealed;
 use super::facts::Facts;
 use super::outcome::{Action, Coverage, Findings, MessageFinding, Outcome, SeenCertificate};
 use super::{Context, Input, Opening};
-use entity::{Entity, Place, Replacement};
+use entity::{Entity, Mail, Place, Replacement};
 
 mod anew;
 mod below;
@@ -50,10 +50,14 @@ pub fn message(context: &Context, input: &Input<'_>, opening: Opening) -> Outcom
     let facts = Facts::of(&headers, String::new(), input.received);
     walker.findings.messages.push(facts.clone().finding());
     let place = Place::root(opening);
+    let mail = Mail {
+        sent: &facts,
+        judged: &facts,
+    };
     let entity = if input.cms {
-        walker.bare_object(&facts, &facts, input.bytes, place)
+        walker.bare_object(mail, input.bytes, place)
     } else {
-        walker.entity(&facts, &facts, input.bytes, place)
+        walker.entity(mail, input.bytes, place)
     };
     let body_len = input.bytes.len().saturating_sub(headers.body_start());
     let mut edits = entity
@@ -95,9 +99,8 @@ struct Walker<'c> {
 }
 
 impl Walker<'_> {
-    /// An entity with headers. `outer` is the message that was sent, whose header says for whom;
-    /// `facts` the one being judged.
-    fn entity(&mut self, outer: &Facts, facts: &Facts, bytes: &[u8], place: Place) -> Entity {
+    /// An entity with headers.
+    fn entity(&mut self, mail: Mail<'_>, bytes: &[u8], place: Place) -> Entity {
         if place.depth > self.budget.max_depth() {
             return Entity::limit(None, LimitExceeded("limit-depth"));
         }
@@ -107,7 +110,7 @@ impl Walker<'_> {
             parts::parse_entity(bytes, &mut self.budget)
         };
         let limit = tree.limit;
-        let entity = self.part(outer, facts, &tree, 0, place);
+        let entity = self.part(mail, &tree, 0, place);
         match limit {
             Some(limit) if !entity.action.is_failure() => Entity {
                 action: Action::Refused,
@@ -119,55 +122,40 @@ impl Walker<'_> {
         }
     }
 
-    fn part(
-        &mut self,
-        outer: &Facts,
-        facts: &Facts,
-        tree: &Tree<'_>,
-        index: usize,
-        place: Place,
-    ) -> Entity {
+    fn part(&mut self, mail: Mail<'_>, tree: &Tree<'_>, index: usize, place: Place) -> Entity {
         let conflicts = if place.layer > 1 && !place.below {
-            header_conflicts(facts, tree, index)
+            header_conflicts(mail.judged, tree, index)
         } else {
             0
         };
-        let mut entity = self.part_of_kind(outer, facts, tree, index, place);
+        let mut entity = self.part_of_kind(mail, tree, index, place);
         entity.header_conflicts += conflicts;
         entity
     }
 
     fn part_of_kind(
         &mut self,
-        outer: &Facts,
-        facts: &Facts,
+        mail: Mail<'_>,
         tree: &Tree<'_>,
         index: usize,
         place: Place,
     ) -> Entity {
         match find::kind(tree, index) {
             Some(Kind::ClearSigned { content, signature }) => {
-                self.clear_signed(outer, facts, tree, (index, content, signature), place)
+                self.clear_signed(mail, tree, (index, content, signature), place)
             }
-            Some(Kind::Cms | Kind::StraySignature) => self.leaf(outer, facts, tree, index, place),
+            Some(Kind::Cms | Kind::StraySignature) => self.leaf(mail, tree, index, place),
             Some(Kind::Mislabelled) => entity::mislabelled(tree, index),
             Some(Kind::Document) => Entity {
                 parts: 1,
                 ..Entity::plain()
             },
             Some(Kind::Foreign(form)) => Entity::of(form, Action::Plain, None),
-            None => self.below(outer, facts, tree, index, place),
+            None => self.below(mail, tree, index, place),
         }
     }
 
-    fn leaf(
-        &mut self,
-        outer: &Facts,
-        facts: &Facts,
-        tree: &Tree<'_>,
-        index: usize,
-        place: Place,
-    ) -> Entity {
+    fn leaf(&mut self, mail: Mail<'_>, tree: &Tree<'_>, index: usize, place: Place) -> Entity {
         let Some(part) = tree.parts.get(index) else {
             return Entity::plain();
         };
@@ -178,11 +166,11 @@ impl Walker<'_> {
             return Entity::limit(None, limit);
         }
         let entity = tree.bytes.get(part.entity.clone()).unwrap_or_default();
-        self.object(outer, facts, &object, Some(&Headers::parse(entity)), place)
+        self.object(mail, &object, Some(&Headers::parse(entity)), place)
     }
 
     /// A CMS object that stands without MIME headers: a file, or the content of another object.
-    fn bare_object(&mut self, outer: &Facts, facts: &Facts, bytes: &[u8], place: Place) -> Entity {
+    fn bare_object(&mut self, mail: Mail<'_>, bytes: &[u8], place: Place) -> Entity {
         let der = cms::unarmor(bytes).or_else(|| {
             (cms::sniff(bytes).is_none())
                 .then(|| {
@@ -192,13 +180,12 @@ impl Walker<'_> {
                 })
                 .flatten()
         });
-        self.object(outer, facts, der.as_deref().unwrap_or(bytes), None, place)
+        self.object(mail, der.as_deref().unwrap_or(bytes), None, place)
     }
 
     fn object(
         &mut self,
-        outer: &Facts,
-        facts: &Facts,
+        mail: Mail<'_>,
         bytes: &[u8],
         headers: Option<&Headers<'_>>,
         place: Place,
@@ -216,10 +203,9 @@ impl Walker<'_> {
             return Entity::malformed(form);
         };
         match &info.content {
-            Content::Signed(data) => self.opaque_signed(outer, facts, data, place),
+            Content::Signed(data) => self.opaque_signed(mail, data, place),
             Content::Enveloped(data) => self.encrypted(
-                outer,
-                facts,
+                mail,
                 &info,
                 Sealed::Enveloped(data),
                 "enveloped",
@@ -227,8 +213,7 @@ impl Walker<'_> {
                 place,
             ),
             Content::AuthEnveloped(data) => self.encrypted(
-                outer,
-                facts,
+                mail,
                 &info,
                 Sealed::AuthEnveloped(data),
                 "auth-enveloped",

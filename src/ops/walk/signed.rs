@@ -9,8 +9,7 @@ use crate::smime::find;
 use crate::text::hex;
 
 use super::Walker;
-use super::entity::{Entity, Place};
-use crate::ops::facts::Facts;
+use super::entity::{Entity, Mail, Place};
 use crate::ops::outcome::{Action, CertificateFinding, Integrity, SeenCertificate};
 use crate::ops::verify;
 
@@ -18,8 +17,7 @@ impl Walker<'_> {
     /// `multipart/signed` (RFC 8551 §3.5.3).
     pub(super) fn clear_signed(
         &mut self,
-        outer: &Facts,
-        facts: &Facts,
+        mail: Mail<'_>,
         tree: &Tree<'_>,
         (index, content, signature): (usize, usize, usize),
         place: Place,
@@ -47,7 +45,7 @@ impl Walker<'_> {
             ..
         }) = &info
         else {
-            let inner = self.part(outer, facts, tree, content, inner_place);
+            let inner = self.part(mail, tree, content, inner_place);
             return Entity {
                 action: Action::Malformed,
                 reason: Some("cms-malformed".into()),
@@ -66,12 +64,12 @@ impl Walker<'_> {
                 .saturating_sub(content_part.entity.start),
             quoting: self.quoting && !place.decrypted,
         };
-        let signed = match self.signers(facts, data, covered, place) {
+        let signed = match self.signers(mail, data, covered, place) {
             Ok(signed) => signed,
             Err(limit) => return Entity::limit(Some("clear-signed"), limit),
         };
         let intact = self.any_intact(&signed);
-        let inner = self.part(outer, facts, tree, content, inner_place);
+        let inner = self.part(mail, tree, content, inner_place);
         let signed_bytes = Some(if intact { entity.len() as u64 } else { 0 });
         Entity {
             signed_bytes,
@@ -81,8 +79,7 @@ impl Walker<'_> {
 
     pub(super) fn opaque_signed(
         &mut self,
-        outer: &Facts,
-        facts: &Facts,
+        mail: Mail<'_>,
         data: &SignedData<'_>,
         place: Place,
     ) -> Entity {
@@ -94,7 +91,7 @@ impl Walker<'_> {
             };
         }
         let covered = content.as_deref().map_or(Covered::Missing, Covered::Opaque);
-        let signed = match self.signers(facts, data, covered, place) {
+        let signed = match self.signers(mail, data, covered, place) {
             Ok(signed) => signed,
             Err(limit) => return Entity::limit(Some("opaque-signed"), limit),
         };
@@ -106,9 +103,9 @@ impl Walker<'_> {
         let inner = if let Err(limit) = self.budget.expanded_bytes(content.len()) {
             Entity::limit(None, limit)
         } else if cms::sniff(&content).is_some() {
-            self.bare_object(outer, facts, &content, inner_place)
+            self.bare_object(mail, &content, inner_place)
         } else {
-            self.entity(outer, facts, &content, inner_place)
+            self.entity(mail, &content, inner_place)
         };
         let signed_bytes = Some(if intact { content.len() as u64 } else { 0 });
         Entity {
@@ -120,7 +117,7 @@ impl Walker<'_> {
     /// Checks every SignerInfo, keeps the findings, and gives their indices.
     pub(super) fn signers(
         &mut self,
-        facts: &Facts,
+        mail: Mail<'_>,
         data: &SignedData<'_>,
         covered: Covered<'_>,
         place: Place,
@@ -137,7 +134,7 @@ impl Walker<'_> {
             }
             let finding = verify::finding(
                 self.context,
-                facts,
+                mail.judged,
                 signer,
                 check,
                 place.layer,
@@ -146,7 +143,7 @@ impl Walker<'_> {
             self.findings.signatures.push(finding);
         }
         if data.signers.is_empty() {
-            let finding = verify::nobody(self.context, facts, place.layer, place.coverage());
+            let finding = verify::nobody(self.context, mail.judged, place.layer, place.coverage());
             self.findings.signatures.push(finding);
         }
         self.remember(
