@@ -12,7 +12,7 @@ use p7mill::cert::cache::CertCache;
 use p7mill::cert::pool::Pool;
 use p7mill::cert::trust::{self, Trust};
 use p7mill::crypto::cipher::ContentCipher;
-use p7mill::engine::Job;
+use p7mill::engine::{self, Earlier, Job};
 use p7mill::keys::keyring::KeyRing;
 use p7mill::limits::Limits;
 use p7mill::ops::{self, Clock, Opening, Plan};
@@ -81,7 +81,11 @@ impl Settings {
     pub(crate) fn resolve(request: &Request<'_>) -> Result<Self> {
         paths::check_targets(request)?;
         let started = system_now();
-        let now = request.now.unwrap_or(started);
+        let earlier = earlier(request)?;
+        let now = request
+            .now
+            .or(earlier.map(|run| run.now))
+            .unwrap_or(started);
         let mut notes = Vec::new();
         let (opening, cipher) = opening(request)?;
         let anchors = anchors(request.trust)?;
@@ -91,25 +95,20 @@ impl Settings {
             None => Vec::new(),
         };
         let mut recipients = recipient_files(request.to, now, &mut notes)?;
-        let store = open_store(request)?;
+        let store = open_store(request, earlier.is_some_and(|run| run.finished))?;
         for address in request.to.iter().filter_map(|to| address(to)) {
             recipients.push(recipient_in_store(store.as_ref(), address, now)?);
         }
+        let keyring = keyring(request.keys, request.passphrases)?;
+        // What the command line names goes before what was harvested.
         let mut pool = Pool::new();
+        let named = anchors.iter().chain(&intermediates);
+        pool.extend(named.chain(keyring.certificates()).cloned());
         if let Some(store) = &store {
             for stored in store.certificates()? {
                 pool.extend(Certificate::decode(&stored.der).ok().map(Arc::new));
             }
         }
-        let keyring = keyring(request.keys, request.passphrases)?;
-        pool.extend(
-            keyring
-                .certificates()
-                .iter()
-                .chain(&intermediates)
-                .chain(&anchors)
-                .cloned(),
-        );
 
         let clock = request
             .judging
@@ -172,11 +171,21 @@ impl Settings {
 }
 
 /// The store, if one is named; made where the run is to fill it.
-fn open_store(request: &Request<'_>) -> Result<Option<Store>> {
+/// The run that this one continues.
+fn earlier(request: &Request<'_>) -> Result<Option<Earlier>> {
+    match request.out {
+        Some(out) if !out.dry_run && !out.start_over => {
+            out.out.as_deref().map_or(Ok(None), engine::earlier)
+        }
+        _ => Ok(None),
+    }
+}
+
+fn open_store(request: &Request<'_>, finished: bool) -> Result<Option<Store>> {
     let Some(file) = request.store else {
         return Ok(None);
     };
-    let fills = request.harvests && !request.out.is_some_and(|out| out.dry_run);
+    let fills = request.harvests && !finished && !request.out.is_some_and(|out| out.dry_run);
     if !fills && !file.exists() {
         if request.harvests {
             return Ok(None);

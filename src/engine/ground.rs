@@ -67,6 +67,37 @@ pub(super) enum Ground {
     Finished(Box<End>),
 }
 
+/// What an earlier run left in an output folder, as far as a new run's settings depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Earlier {
+    /// What "now" was for it.
+    pub now: i64,
+    /// Whether it came to its end.
+    pub finished: bool,
+}
+
+/// What an earlier run left in `out`; `None` where there was none.
+pub fn earlier(out: &Path) -> Result<Option<Earlier>> {
+    let path = Layout::new(out).journal();
+    if !path.exists() {
+        return Ok(None);
+    }
+    let mut earlier = None;
+    for entry in Journal::read_only(&path)?.entries()? {
+        match (entry?, &mut earlier) {
+            (Entry::Header(header), None) => {
+                earlier = Some(Earlier {
+                    now: header.now,
+                    finished: false,
+                });
+            }
+            (Entry::End(_), Some(earlier)) => earlier.finished = true,
+            _ => {}
+        }
+    }
+    Ok(earlier)
+}
+
 /// Takes hold of OUT for a run with this header.
 pub(super) fn take(layout: &Layout, header: &Header, start_over: bool) -> Result<(Lock, Ground)> {
     let found = inspect(layout)?;

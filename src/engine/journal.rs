@@ -50,6 +50,8 @@ pub struct Header {
     pub version: String,
     /// Such as `migrate`.
     pub command: String,
+    /// What "now" was when the run began; a run that continues it judges by the same.
+    pub now: i64,
     /// Everything that shapes the output, by name.
     pub options: BTreeMap<String, String>,
 }
@@ -356,6 +358,7 @@ mod tests {
             format: FORMAT,
             version: "1".into(),
             command: "migrate".into(),
+            now: 0,
             options: BTreeMap::new(),
         }
     }

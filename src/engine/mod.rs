@@ -31,7 +31,7 @@ mod tests;
 mod walker;
 
 pub use check::{Difference, What, check};
-pub use ground::{refuse_inside, refuse_overlap};
+pub use ground::{Earlier, earlier, refuse_inside, refuse_overlap};
 pub use pipeline::Process;
 pub use reporter::{Reporter, Silent};
 pub use restore::{Restored, restore};

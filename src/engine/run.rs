@@ -229,6 +229,7 @@ impl Job {
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION").into(),
             command: self.info.command.clone(),
+            now: self.info.now,
             options,
         }
     }

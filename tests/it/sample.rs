@@ -122,6 +122,11 @@ fn a_second_run_writes_nothing_and_ends_the_same() {
         "written: {changed:?}\n{}",
         ran.stdout
     );
+    // Nor does it make a store anew that has gone elsewhere since.
+    let store = sandbox.path().join("certs.db");
+    std::fs::remove_file(&store).unwrap();
+    sandbox.run(first_command()).expect(3);
+    assert!(!store.exists());
 }
 
 #[test]
