@@ -43,7 +43,12 @@ pub(super) fn describe(spki: &[u8]) -> Option<KeyInfo> {
                 .and_then(|parameters| Reader::new(parameters.body).expect(2))
                 .map_or(0, |p| bit_length(p.body));
             KeyInfo {
-                name: format!("dsa-{bits}"),
+                // Parameters inherited from the issuer (RFC 3279 §2.3.2): the size is not said here.
+                name: if bits == 0 {
+                    "dsa".to_owned()
+                } else {
+                    format!("dsa-{bits}")
+                },
                 acceptable: bits <= MAX_RSA_BITS,
             }
         }

@@ -164,6 +164,21 @@ fn scheme(algorithm: &AlgorithmIdentifier<'_>, digest: Digest) -> Result<Scheme,
     }
 }
 
+/// The scheme as reports and the strength tables name it, whatever digest its identifier names:
+/// `rsa-pkcs1`, `rsa-pss`, `ecdsa`, `dsa` …; else the identifier's own name.
+pub fn name(algorithm: &AlgorithmIdentifier<'_>) -> String {
+    let scheme = match algorithm.oid {
+        oid::EC_PUBLIC_KEY => Some(Scheme::Ecdsa { plain: false }),
+        other => with_digest(other).map(|(scheme, _)| scheme),
+    };
+    match scheme {
+        Some(Scheme::RsaPkcs1) => "rsa-pkcs1".to_owned(),
+        Some(Scheme::Ecdsa { .. }) => "ecdsa".to_owned(),
+        Some(Scheme::Dsa) => "dsa".to_owned(),
+        Some(Scheme::RsaPss { .. } | Scheme::EdDsa(_)) | None => algorithm.oid.label(),
+    }
+}
+
 /// Signature algorithms that name their digest.
 fn with_digest(oid: Oid<'_>) -> Option<(Scheme, Digest)> {
     let ecdsa = Scheme::Ecdsa { plain: false };

@@ -91,7 +91,8 @@ impl Facts {
     /// Where the owner of `addresses` stands in the message.
     pub fn role(&self, addresses: &[String]) -> Role {
         let stands_in = |list: &[String]| addresses.iter().any(|address| holds(list, address));
-        if addresses.is_empty() {
+        let headless = self.to.is_empty() && self.cc.is_empty() && self.from.is_empty();
+        if addresses.is_empty() || headless {
             Role::Other
         } else if stands_in(&self.to) {
             Role::To
@@ -138,7 +139,7 @@ impl Facts {
             content_integrity: None,
             opened_with: None,
             opened_for: Vec::new(),
-            header_conflicts: 0,
+            header_conflicts: Some(0),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::outcome::{
     AddressMatch, ChainStatus, Coverage, Integrity, MessageFinding, Reason, Revocation,
-    SignatureFinding, Strength, TimeSource, Verdict,
+    SignatureFinding, Strength, Verdict,
 };
 
 /// What certification paths say of one signature at the times that the contract names.
@@ -62,13 +62,17 @@ pub fn signature(finding: &SignatureFinding, chains: &Chains) -> Judged {
     if chains.revocation == Revocation::Revoked {
         lower(Verdict::Invalid, Some("cert-revoked"));
     }
-    if finding.time_source == TimeSource::Signing && chains.now != ChainStatus::Trusted {
+    if finding.time_is_claim && chains.now != ChainStatus::Trusted {
         lower(Verdict::Indeterminate, Some("time-claimed-only"));
     }
     match finding.address {
         AddressMatch::From => {}
         AddressMatch::Sender => lower(Verdict::Indeterminate, Some("sender-only")),
         AddressMatch::Ambiguous => lower(Verdict::Indeterminate, Some("address-ambiguous")),
+        // Nothing is known of a signer's addresses without a certificate.
+        AddressMatch::None if finding.cert_sha256.is_empty() => {
+            lower(Verdict::Indeterminate, None);
+        }
         AddressMatch::Mismatch | AddressMatch::None => {
             lower(Verdict::Indeterminate, Some("address-mismatch"));
         }

@@ -333,8 +333,9 @@ pub struct MessageFinding {
     pub opened_with: Option<String>,
     /// Addresses of the key's owner.
     pub opened_for: Vec<String>,
-    /// Fields whose protected and outer values differ.
-    pub header_conflicts: u32,
+    /// Fields whose protected and outer values differ; `None` where an encrypted layer, in which
+    /// the protected ones would lie, stayed closed.
+    pub header_conflicts: Option<u32>,
 }
 
 /// Which signatures (indices into [`Findings::signatures`]) make a message's verdict.
@@ -392,6 +393,8 @@ pub struct SignatureFinding {
     pub verdict_time: i64,
     /// See `verdict_time`.
     pub time_source: TimeSource,
+    /// The time is claimed by the signer alone, and nobody asked for that.
+    pub time_is_claim: bool,
     /// The message's arrival, where known.
     pub received: Option<i64>,
     /// Reasons known without the chain.

@@ -6,9 +6,9 @@ use crate::cms::signers::{SignerId, SignerInfo};
 use crate::smime::check::SignerCheck;
 use crate::text::hex;
 
-use super::Context;
 use super::facts::{Facts, holds};
-use super::outcome::{AddressMatch, Coverage, Integrity, SignatureFinding, Strength};
+use super::outcome::{AddressMatch, Coverage, Integrity, SignatureFinding, Strength, TimeSource};
+use super::{Clock, Context};
 
 /// The finding for one checked SignerInfo.
 pub fn finding(
@@ -20,7 +20,7 @@ pub fn finding(
     coverage: Coverage,
 ) -> SignatureFinding {
     let (verdict_time, time_source) = facts.verdict_time(context, check.signing_time);
-    let mut finding = unsigned(facts, layer, coverage, (verdict_time, time_source));
+    let mut finding = unsigned(context, facts, layer, coverage, (verdict_time, time_source));
     match &signer.sid {
         SignerId::IssuerSerial { issuer, serial } => {
             finding.issuer = name::rfc4514(issuer).unwrap_or_default();
@@ -56,17 +56,24 @@ pub fn nobody(
     layer: u32,
     coverage: Coverage,
 ) -> SignatureFinding {
-    let mut finding = unsigned(facts, layer, coverage, facts.verdict_time(context, None));
+    let mut finding = unsigned(
+        context,
+        facts,
+        layer,
+        coverage,
+        facts.verdict_time(context, None),
+    );
     finding.malformed = true;
     finding.reasons.push("no-signers".into());
     finding
 }
 
 fn unsigned(
+    context: &Context,
     facts: &Facts,
     layer: u32,
     coverage: Coverage,
-    (verdict_time, time_source): (i64, super::outcome::TimeSource),
+    (verdict_time, time_source): (i64, TimeSource),
 ) -> SignatureFinding {
     SignatureFinding {
         part: facts.part.clone(),
@@ -88,6 +95,7 @@ fn unsigned(
         strength: Strength::Strong,
         verdict_time,
         time_source,
+        time_is_claim: time_source == TimeSource::Signing && context.clock != Clock::Signing,
         received: facts.received,
         reasons: Vec::new(),
     }
@@ -110,16 +118,15 @@ fn describe(finding: &mut SignatureFinding, certificate: &Certificate) {
 /// field with exactly one address. Display names never count.
 fn address_match(facts: &Facts, certificate: &Certificate) -> AddressMatch {
     let owns = |address: &String| holds(&certificate.addresses, address);
-    if certificate.addresses.is_empty() || (facts.from.is_empty() && facts.sender.is_empty()) {
+    if certificate.addresses.is_empty() {
         return AddressMatch::None;
     }
     let from = facts.from.iter().any(owns);
     if facts.from_fields > 1 || facts.from.len() > 1 || facts.from_malformed {
-        return if from {
-            AddressMatch::Ambiguous
-        } else {
-            AddressMatch::Mismatch
-        };
+        return AddressMatch::Ambiguous;
+    }
+    if facts.from.is_empty() && facts.sender.is_empty() {
+        return AddressMatch::Ambiguous;
     }
     if from {
         AddressMatch::From

@@ -106,13 +106,14 @@ impl Evidence {
         }
     }
 
-    /// The rows of certificates.csv; `given` are those that the administrator named.
-    pub(super) fn rows(&self, given: &HashSet<[u8; 32]>) -> Vec<CertificateRow> {
+    /// The rows of certificates.csv; `given` are those that the administrator named. Where
+    /// nothing was `judged`, nothing is said against the others.
+    pub(super) fn rows(&self, given: &HashSet<[u8; 32]>, judged: bool) -> Vec<CertificateRow> {
         let conflicting = self.conflicting();
         self.seen
             .iter()
             .zip(conflicting)
-            .map(|(seen, conflicting)| seen.row(given, conflicting))
+            .map(|(seen, conflicting)| seen.row(given, conflicting, judged))
             .collect()
     }
 
@@ -155,7 +156,7 @@ fn overlap(a: &Certificate, b: &Certificate) -> bool {
 }
 
 impl Seen {
-    fn row(&self, given: &HashSet<[u8; 32]>, conflicting: bool) -> CertificateRow {
+    fn row(&self, given: &HashSet<[u8; 32]>, conflicting: bool, judged: bool) -> CertificateRow {
         let mut row = CertificateRow {
             sha256: self.sha256.clone(),
             first_seen: self.first.map(text::rfc3339).unwrap_or_default(),
@@ -171,7 +172,7 @@ impl Seen {
         row.addresses = certificate.addresses.join(" ");
         row.subject.clone_from(&certificate.subject);
         row.issuer.clone_from(&certificate.issuer);
-        row.serial = text::hex(&certificate.serial);
+        row.serial = certificate.serial_hex();
         row.ski = certificate
             .ski
             .as_deref()
@@ -192,6 +193,9 @@ impl Seen {
         }
         if conflicting {
             reasons.insert("conflicting-issuer".into());
+        }
+        if !judged && !certificate.is_ca && !given.contains(&certificate.sha256) {
+            return row;
         }
         let status = if certificate.is_ca && !self.proven {
             Status::Ca

@@ -57,7 +57,7 @@ pub(super) fn message_row(
         recipients: recipients as u64,
         opened_with: finding.opened_with.clone().unwrap_or_default(),
         opened_for: finding.opened_for.join(" "),
-        header_conflicts: finding.header_conflicts.into(),
+        header_conflicts: finding.header_conflicts.map(u64::from),
         out_mailbox: out.map(|out| out.mailbox.clone()).unwrap_or_default(),
         out_ordinal: out.map(|out| out.ordinal),
         out_offset: out.map(|out| out.offset),

@@ -12,6 +12,10 @@ use super::rows::MissingKeyRow;
 use crate::ops::outcome::{Action, KeyStatus, RecipientFinding, RecipientKind};
 use crate::text;
 
+/// Tells whose a recipient's issuer and serial, or key identifier, are: the SHA-256 of the
+/// certificate, and its first address.
+pub type Known<'a> = dyn Fn(&str, &str, &str) -> Option<([u8; 32], Option<String>)> + 'a;
+
 /// Gathers the recipients of unopened messages.
 #[derive(Debug, Default)]
 pub struct Missing {
@@ -136,9 +140,10 @@ impl Missing {
         self.locks.len() as u64
     }
 
-    /// The rows, the key that newly opens the most first; among equals by name. `known` says an
-    /// address for an issuer and serial, or for a key identifier, from certificates seen later.
-    pub fn rows(&self, known: &dyn Fn(&str, &str, &str) -> Option<String>) -> Vec<MissingKeyRow> {
+    /// The rows, the key that newly opens the most first; among equals by name. `known` tells the
+    /// certificate of an issuer and serial, or of a key identifier: one key goes by both.
+    pub fn rows(&mut self, known: &Known<'_>) -> Vec<MissingKeyRow> {
+        self.unite(known);
         let total = self.unopened();
         let mut opened = 0;
         let cover = self.cover();
@@ -150,6 +155,42 @@ impl Missing {
                 Some(key.row(newly, percent(opened, total), known))
             })
             .collect()
+    }
+
+    /// Makes one of the keys that go by two names.
+    fn unite(&mut self, known: &Known<'_>) {
+        let mut first = HashMap::new();
+        let mut same = vec![0_u32; self.keys.len()];
+        for (index, key) in (0_u32..).zip(&self.keys) {
+            let Name {
+                issuer,
+                serial,
+                ski,
+            } = &key.name;
+            let certificate = known(issuer, serial, ski);
+            let one = certificate.map_or(index, |(c, _)| *first.entry(c).or_insert(index));
+            if let Some(slot) = same.get_mut(index as usize) {
+                *slot = one;
+            }
+        }
+        for (index, one) in same.iter().enumerate() {
+            if *one as usize == index {
+                continue;
+            }
+            let (front, rest) = self.keys.split_at_mut(index);
+            if let (Some(key), Some(other)) = (front.get_mut(*one as usize), rest.first_mut()) {
+                key.take(other);
+            }
+        }
+        for lock in &mut self.locks {
+            let mut keys: Vec<u32> = lock
+                .iter()
+                .filter_map(|k| same.get(*k as usize).copied())
+                .collect();
+            keys.sort_unstable();
+            keys.dedup();
+            *lock = keys.into();
+        }
     }
 
     /// The chosen keys and how many layers each newly opens.
@@ -202,11 +243,29 @@ impl Missing {
 }
 
 impl Key {
+    /// Takes over what was told of the same key by another name. (A layer that names it by both is
+    /// counted twice; nobody writes such.)
+    fn take(&mut self, other: &mut Self) {
+        if self.name.serial.is_empty() {
+            std::mem::swap(&mut self.name, &mut other.name);
+        }
+        if self.name.ski.is_empty() {
+            self.name.ski.clone_from(&other.name.ski);
+        }
+        if other.status == KeyStatus::Locked {
+            self.status = KeyStatus::Locked;
+        }
+        self.address = self.address.take().or_else(|| other.address.take());
+        self.first = self.first.into_iter().chain(other.first).min();
+        self.last = self.last.max(other.last);
+        self.layers += std::mem::take(&mut other.layers);
+    }
+
     fn row(
         &self,
         newly_opened: u64,
         cumulative_percent: String,
-        known: &dyn Fn(&str, &str, &str) -> Option<String>,
+        known: &Known<'_>,
     ) -> MissingKeyRow {
         let Name {
             issuer,
@@ -216,7 +275,7 @@ impl Key {
         let certain = self
             .address
             .clone()
-            .or_else(|| known(&issuer, &serial, &ski));
+            .or_else(|| known(&issuer, &serial, &ski)?.1);
         // The most frequent guess; the first by name among equals.
         let guess = self
             .guesses
@@ -279,7 +338,8 @@ mod tests {
                 missing.add(&sealed(to, i));
             }
         }
-        let rows = missing.rows(&|_, serial, _| (serial == "b").then(|| "b@x".into()));
+        let rows =
+            missing.rows(&|_, serial, _| (serial == "b").then(|| ([1; 32], Some("b@x".into()))));
         let short: Vec<_> = rows
             .iter()
             .map(|r| {

@@ -74,7 +74,7 @@ rows! {
         message_id: String, date: String, from: String, subject: String, form: String, parts: u64, outcome: String,
         reason: String, verdict: String, verdict_time: String, time_source: String, signatures: u64,
         unsigned_bytes: Option<u64>, content_encryption: String, content_integrity: String, recipients: u64,
-        opened_with: String, opened_for: String, header_conflicts: u64, out_mailbox: String, out_ordinal: Option<u64>,
+        opened_with: String, opened_for: String, header_conflicts: Option<u64>, out_mailbox: String, out_ordinal: Option<u64>,
         out_offset: Option<u64>, out_bytes: Option<u64>, out_sha256: String,
     }
     /// signatures.csv: one row a SignerInfo.

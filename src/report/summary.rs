@@ -129,8 +129,8 @@ impl Totals {
         };
         let shown = self.missing_named.len().min(MISSING_SHOWN) as u64;
         lines.push(format!(
-            "{} closed; {} would open at least {} % of them:",
-            plural_are(self.unopened, "encrypted message"),
+            "{} for a key; {} would open at least {} % of them:",
+            plural_wait(self.unopened, "encrypted message"),
             plural(shown, "key file"),
             last.cumulative_percent
         ));
@@ -183,8 +183,8 @@ fn plural(number: u64, noun: &str) -> String {
     }
 }
 
-fn plural_are(number: u64, noun: &str) -> String {
-    let verb = if number == 1 { "stays" } else { "stay" };
+fn plural_wait(number: u64, noun: &str) -> String {
+    let verb = if number == 1 { "waits" } else { "wait" };
     format!("{} {verb}", plural(number, noun))
 }
 
@@ -232,7 +232,7 @@ mod tests {
         let lines = totals.lines("scan");
         assert_eq!(
             lines[1],
-            "5 encrypted messages stay closed; 1 key file would open at least 97.3 % of them:"
+            "5 encrypted messages wait for a key; 1 key file would open at least 97.3 % of them:"
         );
         assert_eq!(
             lines[3],

@@ -25,7 +25,7 @@ pub(crate) fn finding(action: Action) -> MessageFinding {
         content_integrity: None,
         opened_with: None,
         opened_for: Vec::new(),
-        header_conflicts: 0,
+        header_conflicts: Some(0),
     }
 }
 
@@ -86,6 +86,7 @@ pub(crate) fn signature(cert_sha256: &str) -> SignatureFinding {
         strength: Strength::Strong,
         verdict_time: 0,
         time_source: TimeSource::Received,
+        time_is_claim: false,
         received: Some(0),
         reasons: Vec::new(),
     }

@@ -124,7 +124,9 @@ impl Totals {
 
     /// Takes in a signature.
     pub(super) fn add_signature(&mut self, row: &SignatureRow) {
-        count(&mut self.signatures, &row.verdict);
+        if !row.verdict.is_empty() {
+            count(&mut self.signatures, &row.verdict);
+        }
         self.algorithm("digest", &row.digest);
         self.algorithm("signature", &row.algorithm);
         self.algorithm("signer_key", &row.key);
@@ -148,7 +150,12 @@ impl Totals {
 
     /// Takes in a certificate.
     pub(super) fn add_certificate(&mut self, row: &CertificateRow) {
-        count(&mut self.certificates, &row.status);
+        let status = if row.status.is_empty() {
+            "seen"
+        } else {
+            &row.status
+        };
+        count(&mut self.certificates, status);
     }
 
     /// Takes in which keys are missing.

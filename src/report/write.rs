@@ -72,6 +72,7 @@ pub fn write(
         fsio::create_dir_all(dir)?;
     }
     let judge = Judge::new(&judging, &evidence);
+    let judges = judging.chains;
     let mut reports = Reports::open(target)?;
     let mut writer = Writer {
         adviser: Adviser::new(keyring),
@@ -81,6 +82,7 @@ pub fn write(
             ..Totals::default()
         },
         accept,
+        judges,
     };
     for name in writer.adviser.locked_files() {
         writer.totals.locked_files.insert(name.clone(), 0);
@@ -118,11 +120,11 @@ pub fn write(
             Record::Certificate(_) => {}
         }
     }
-    for row in evidence.rows(&given) {
+    for row in evidence.rows(&given, judges) {
         writer.totals.add_certificate(&row);
         reports.certificates.row(&row)?;
     }
-    let missing = writer.missing.rows(&known_addresses(&judging));
+    let missing = writer.missing.rows(&known_recipients(&judging));
     for row in &missing {
         reports.missing.row(row)?;
     }
@@ -193,6 +195,8 @@ struct Writer<'a> {
     missing: Missing,
     totals: Totals,
     accept: &'a [Action],
+    /// Whether verdicts are given at all; `scan` only names what there is.
+    judges: bool,
 }
 
 impl Writer<'_> {
@@ -207,7 +211,8 @@ impl Writer<'_> {
         self.totals.add_message(record);
         self.missing.add(record);
         for finding in &findings.messages {
-            let verdict = judge::message(finding, &findings.signatures, &verdicts);
+            let verdict =
+                judge::message(finding, &findings.signatures, &verdicts).filter(|_| self.judges);
             self.totals.add_finding(finding, verdict, self.accept);
             reports
                 .messages
@@ -220,7 +225,11 @@ impl Writer<'_> {
             }
         }
         for (finding, (chains, judged)) in findings.signatures.iter().zip(judged) {
-            let row = fill::signature_row(record, finding, *chains, judged);
+            let mut row = fill::signature_row(record, finding, *chains, judged);
+            if !self.judges {
+                row.verdict.clear();
+                row.reasons = finding.reasons.join(" ");
+            }
             self.totals.add_signature(&row);
             reports.signatures.row(&row)?;
         }
@@ -255,10 +264,7 @@ fn testimony(
     certificate: Option<&Arc<Certificate>>,
 ) -> Testimony {
     let mut testimony = Testimony {
-        date: findings
-            .messages
-            .first()
-            .and_then(|message| message.date.or(message.verdict_time)),
+        date: findings.messages.first().and_then(|message| message.date),
         proven: false,
         reasons: Vec::new(),
     };
@@ -307,29 +313,29 @@ fn digest(hex: &str) -> Option<[u8; 32]> {
     Some(digest)
 }
 
-/// Finds the address of a recipient among all certificates that were named or met.
-fn known_addresses(judging: &Judging<'_>) -> impl Fn(&str, &str, &str) -> Option<String> {
+/// Finds a recipient among all certificates that were named or met, by issuer and serial or by key
+/// identifier.
+fn known_recipients(
+    judging: &Judging<'_>,
+) -> impl Fn(&str, &str, &str) -> Option<([u8; 32], Option<String>)> {
     let mut by_serial = HashMap::new();
     let mut by_ski = HashMap::new();
     for certificate in judging.pool.all() {
-        let Some(address) = certificate.addresses.first() else {
-            continue;
-        };
-        let serial = text::hex(&certificate.serial);
+        let name = (certificate.issuer.clone(), certificate.serial_hex());
         by_serial
-            .entry((certificate.issuer.clone(), serial))
-            .or_insert_with(|| address.clone());
+            .entry(name)
+            .or_insert_with(|| Arc::clone(certificate));
         if let Some(ski) = &certificate.ski {
             by_ski
                 .entry(text::hex(ski))
-                .or_insert_with(|| address.clone());
+                .or_insert_with(|| Arc::clone(certificate));
         }
     }
     move |issuer, serial, ski| {
         let found = by_serial
             .get(&(issuer.to_owned(), serial.to_owned()))
             .or_else(|| by_ski.get(ski));
-        found.cloned()
+        found.map(|known| (known.sha256, known.addresses.first().cloned()))
     }
 }
 

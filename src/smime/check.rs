@@ -78,7 +78,7 @@ pub fn signers(
                 malformed: false,
                 reasons: Vec::new(),
                 digest: signer.digest.oid.label(),
-                algorithm: signer.signature_algorithm.oid.label(),
+                algorithm: signature::name(&signer.signature_algorithm),
                 signing_time: None,
             };
             if data.content.is_some() && matches!(content, Covered::Detached { .. }) {

@@ -188,25 +188,27 @@ fn try_bare_keys(
 
 fn closed_without_key(sealed: Sealed<'_>, keyring: &KeyRing) -> Closed {
     let recipients = sealed.recipients();
-    let locked = recipients
+    let shared = |recipient: &RecipientInfo<'_>| {
+        matches!(
+            recipient,
+            RecipientInfo::Kekri { .. } | RecipientInfo::Pwri { .. }
+        )
+    };
+    if recipients.iter().flat_map(ids).next().is_none() && !recipients.is_empty() {
+        let password = recipients.iter().any(shared);
+        Closed::Unsupported(if password {
+            "password-encrypted"
+        } else {
+            "unsupported-recipient"
+        })
+    } else if recipients
         .iter()
         .flat_map(ids)
-        .any(|id| is_locked(&id, keyring));
-    if locked {
+        .any(|id| is_locked(&id, keyring))
+    {
         Closed::Locked
     } else if keyring.has_unknown_locked() {
         Closed::MaybeInLockedFile
-    } else if !recipients.is_empty()
-        && recipients.iter().all(|recipient| {
-            matches!(
-                recipient,
-                RecipientInfo::Kekri { .. }
-                    | RecipientInfo::Pwri { .. }
-                    | RecipientInfo::Ori { .. }
-            )
-        })
-    {
-        Closed::Unsupported("unsupported-recipient")
     } else {
         Closed::NoKey
     }

@@ -38,14 +38,11 @@ impl Walker<'_> {
             sealed,
             place.layer,
         ));
-        let integrity = if form == "auth-enveloped" {
-            ContentIntegrity::Aead
-        } else {
-            ContentIntegrity::None
-        };
+
         let mut entity = Entity {
             content_encryption: Some(survey::content_encryption(sealed)),
-            content_integrity: Some(integrity),
+            content_integrity: (form == "auth-enveloped").then_some(ContentIntegrity::Aead),
+            header_conflicts: None,
             ..Entity::of(form, Action::Kept, None)
         };
         if place.opening == Opening::Keep {
@@ -153,6 +150,9 @@ impl Walker<'_> {
 
     /// Joins what an opened layer holds to the layer.
     pub(super) fn merge_inner(&self, entity: &mut Entity, inner: Entity, first: usize) {
+        entity
+            .content_integrity
+            .get_or_insert(ContentIntegrity::None);
         let signed_inside = !inner.judgement.deciding.is_empty() && !inner.judgement.partial;
         if signed_inside
             && entity.content_integrity == Some(ContentIntegrity::None)

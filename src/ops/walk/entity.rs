@@ -164,7 +164,7 @@ pub(super) struct Entity {
     pub(super) opened_with: Option<String>,
     pub(super) opened_for: Vec<String>,
     /// Protected fields that differ from the message's own.
-    pub(super) header_conflicts: u32,
+    pub(super) header_conflicts: Option<u32>,
 }
 
 impl Entity {
@@ -183,7 +183,7 @@ impl Entity {
             content_integrity: None,
             opened_with: None,
             opened_for: Vec::new(),
-            header_conflicts: 0,
+            header_conflicts: Some(0),
         }
     }
 

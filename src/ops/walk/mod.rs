@@ -129,7 +129,7 @@ impl Walker<'_> {
             0
         };
         let mut entity = self.part_of_kind(mail, tree, index, place);
-        entity.header_conflicts += conflicts;
+        entity.header_conflicts = entity.header_conflicts.map(|inner| inner + conflicts);
         entity
     }
 

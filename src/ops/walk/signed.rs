@@ -70,7 +70,12 @@ impl Walker<'_> {
         };
         let intact = self.any_intact(&signed);
         let inner = self.part(mail, tree, content, inner_place);
-        let signed_bytes = Some(if intact { entity.len() as u64 } else { 0 });
+        let signature_len = signature_part.entity.len();
+        let signed_bytes = Some(if intact {
+            (entity.len() + signature_len) as u64
+        } else {
+            0
+        });
         Entity {
             signed_bytes,
             ..Entity::signed("clear-signed", signed, false, inner)
@@ -91,7 +96,9 @@ impl Walker<'_> {
             };
         }
         let covered = content.as_deref().map_or(Covered::Missing, Covered::Opaque);
-        let signed = match self.signers(mail, data, covered, place) {
+        // A detached signature by itself covers nothing that is there.
+        let below = place.below || content.is_none();
+        let signed = match self.signers(mail, data, covered, Place { below, ..place }) {
             Ok(signed) => signed,
             Err(limit) => return Entity::limit(Some("opaque-signed"), limit),
         };
