@@ -39,8 +39,14 @@ pub fn render(raw: &RawMessage, kind: Kind, edits: &[Piece]) -> Option<Rendered>
         }
     }
     if kind != Kind::Mbox {
+        // A message that was cut out of an mbox may still say how long it was there.
+        let is_mail = kind != Kind::Cms;
         return Some(Rendered {
-            content,
+            content: if is_mail {
+                correct_lengths(content)
+            } else {
+                content
+            },
             trail: raw.trail.clone(),
         });
     }

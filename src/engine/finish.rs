@@ -140,6 +140,7 @@ fn reports(
     if let Some(store) = store {
         // One transaction: a killed run never half-counts, and a rerun counts nothing twice.
         store.insert(&batch)?;
+        store.insert_given(context.keyring.certificates())?;
     }
     Ok(totals)
 }

@@ -55,11 +55,9 @@ pub fn write(
     on_sighting: &mut OnSighting<'_>,
 ) -> Result<Totals> {
     let mut evidence = Evidence::default();
-    let given: HashSet<[u8; 32]> = judging
-        .pool
-        .all()
+    let given: HashSet<[u8; 32]> = keyring
+        .certificates()
         .iter()
-        .chain(keyring.certificates())
         .map(|known| known.sha256)
         .collect();
     for record in records()? {
