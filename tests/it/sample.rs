@@ -669,3 +669,20 @@ fn the_locked_key_opens_with_its_passphrase() {
         );
     }
 }
+
+#[test]
+fn the_store_and_the_report_say_the_same_of_every_certificate() {
+    let migrated = migrated();
+    let found = rows(&migrated.report("certificates.csv"));
+    assert!(found.len() > 10);
+    for row in found {
+        let sha256 = row.at("sha256");
+        let words = ["store", "show", "--store", "certs.db", sha256];
+        let shown = migrated.sandbox.run(words).expect(0).stdout;
+        let status = row.at("status");
+        assert!(
+            shown.split_whitespace().any(|word| word == status),
+            "{sha256} is {status} in the report:\n{shown}"
+        );
+    }
+}
