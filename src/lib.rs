@@ -18,6 +18,58 @@
 //! | [`ops`] | one message in, one [`ops::outcome::Outcome`] out; pure |
 //! | [`report`] | rows and files that an auditor reads |
 //! | [`engine`] | many messages: reader → workers → one committer |
+//!
+//! # The main job
+//! Keys and certificates go into a [`Context`](ops::Context), which says what becomes of each
+//! message; a [`Job`](engine::Job) says which mail to run over, and where to write.
+//!
+//! ```
+//! use p7mill::cert::{CertCache, Pool, Trust, load_certificates};
+//! use p7mill::crypto::cipher::ContentCipher;
+//! use p7mill::engine::{self, Job, Silent};
+//! use p7mill::keys::{KeyRing, Passphrases};
+//! use p7mill::limits::Limits;
+//! use p7mill::ops::{Clock, Context, Opening, Plan};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let out = folder.path().join("OUT");
+//! let keyring = KeyRing::load(&["sample-data/keys".into()], &mut Passphrases::default())?;
+//! let mut pool = Pool::new();
+//! pool.extend(keyring.certificates().iter().cloned());
+//! let context = Context {
+//!     plan: Plan {
+//!         open: Opening::Decrypt,
+//!         recipients: Vec::new(),
+//!         cipher: ContentCipher::Aes256Gcm,
+//!     },
+//!     keyring,
+//!     pool,
+//!     cache: CertCache::new(),
+//!     limits: Limits::default(),
+//!     now: 1_795_392_000,
+//!     clock: Clock::Received,
+//! };
+//! let job = Job {
+//!     roots: vec!["sample-data/archive".into()],
+//!     out: Some(out.clone()),
+//!     csv: true,
+//!     originals: true,
+//!     threads: 2,
+//!     trust: Trust::new(load_certificates(&["sample-data/ca".into()])?),
+//!     judges: true,
+//!     ..Job::default()
+//! };
+//! let finished = engine::run(&job, &context, None, &Silent)?;
+//!
+//! assert_eq!(finished.totals.messages, 157);
+//! assert_eq!(finished.totals.outcomes["decrypted"], 33);
+//! assert_eq!(finished.totals.verdicts["valid"], 38);
+//! assert_eq!(finished.exit_code, 3); // some stayed closed: OUT/report/failed.csv says which
+//! assert!(engine::check(&out)?.is_empty());
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod archive;
 pub mod cert;
