@@ -55,52 +55,6 @@ fn every_command_has_help_with_an_example_that_begins_with_it() {
 }
 
 #[test]
-fn the_examples_in_help_do_what_they_say() {
-    let sandbox = Sandbox::with_sample();
-    let example = |command: &str| {
-        let help = sandbox.line(&format!("{command} --help")).expect(0).stdout;
-        let example = help
-            .split("\nExample:\n")
-            .nth(1)
-            .expect("an example")
-            .replace("\\\n", " ");
-        let words = example
-            .lines()
-            .next()
-            .unwrap_or_default()
-            .split('>')
-            .next()
-            .unwrap_or_default()
-            .trim();
-        words
-            .strip_prefix("p7mill ")
-            .expect("an example of p7mill")
-            .to_owned()
-    };
-    // In an order in which each finds what the one before made. The sample holds messages that
-    // cannot be opened and a file that cannot be read.
-    for (command, code) in [
-        ("scan", 3),
-        ("verify", 3),
-        ("harvest", 3),
-        ("store list", 0),
-        ("store show", 0),
-        ("store export", 0),
-        ("keys list", 0),
-        ("migrate", 3),
-        ("check", 0),
-        ("restore", 0),
-    ] {
-        sandbox.line(&example(command)).expect(code);
-    }
-    for command in ["decrypt", "reencrypt"] {
-        std::fs::remove_dir_all(sandbox.path().join("OUT")).unwrap();
-        sandbox.line(&example(command)).expect(3);
-        sandbox.line("check OUT").expect(0);
-    }
-}
-
-#[test]
 fn a_dry_run_writes_reports_and_nothing_else() {
     let sandbox = Sandbox::with_sample();
     let line = "migrate sample-data/archive --keys sample-data/keys --store certs.db --out OUT";
