@@ -686,3 +686,63 @@ fn the_store_and_the_report_say_the_same_of_every_certificate() {
         );
     }
 }
+
+fn whoever_only_looks_leaves_the_source_alone() {
+    let sandbox = fresh();
+    let before = tree(&sandbox.path().join("sample-data"));
+    for line in [
+        "scan sample-data/archive --keys sample-data/keys --report R1 --hash",
+        "verify sample-data/archive --keys sample-data/keys --trust sample-data/ca --report R2",
+        "harvest sample-data/archive --trust sample-data/ca --store certs.db --report R3",
+    ] {
+        sandbox.line(line).expect(3);
+        let after = tree(&sandbox.path().join("sample-data"));
+        let changed: Vec<_> = after
+            .iter()
+            .filter(|(name, entry)| before.get(*name) != Some(*entry))
+            .map(|(name, _)| name)
+            .collect();
+        assert!(
+            changed.is_empty() && after.len() == before.len(),
+            "{line}: {changed:?}"
+        );
+    }
+}
+
+#[test]
+fn a_file_that_was_not_read_shows_in_the_exit_code_by_itself() {
+    let sandbox = fresh();
+    // The one message that is malformed is let pass; the compressed file is not.
+    let line = "scan sample-data/archive --accept malformed";
+    let ran = sandbox.line(line).expect(3);
+    assert!(ran.stdout.contains("1 file not read"), "{}", ran.stdout);
+    let folder = sandbox.path().join("sample-data/archive/curator/cur");
+    let compressed = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| fs::read(path).unwrap().starts_with(&[0x1f, 0x8b]))
+        .expect("the compressed file");
+    fs::remove_file(compressed).unwrap();
+    sandbox.line(line).expect(0);
+}
+
+#[test]
+fn messages_of_a_maildir_keep_their_times_changed_or_not() {
+    let (source, out) = (
+        migrated().sandbox.path().join("sample-data/archive/curator"),
+        migrated().out().join("archive/curator"),
+    );
+    let mut changed = 0;
+    for folder in ["", ".Sent", ".Loans.2016"] {
+        let (old, new) = (
+            maildir_files(&source.join(folder)),
+            maildir_files(&out.join(folder)),
+        );
+        for (old, new) in old.iter().zip(&new) {
+            let time = |path: &Path| fs::metadata(path).unwrap().modified().unwrap();
+            assert_eq!(time(old), time(new), "{}", new.display());
+            changed += usize::from(fs::read(old).unwrap() != fs::read(new).unwrap());
+        }
+    }
+    assert!(changed > 5, "{changed} changed messages");
+}
