@@ -16,7 +16,7 @@ use p7mill::engine::{self, Earlier, Job};
 use p7mill::keys::keyring::KeyRing;
 use p7mill::limits::Limits;
 use p7mill::ops::{self, Clock, Opening, Plan};
-use p7mill::store::Store;
+use p7mill::store::{Status, Store};
 use p7mill::text::{escape_path, hex, rfc3339};
 use p7mill::{Error, Result};
 
@@ -105,7 +105,12 @@ impl Settings {
         let named = anchors.iter().chain(&intermediates);
         pool.extend(named.chain(keyring.certificates()).cloned());
         if let Some(store) = &store {
-            for stored in store.certificates()? {
+            // What nothing speaks for goes last: it must not stand before anyone's own.
+            let (last, first): (Vec<_>, Vec<_>) = store
+                .certificates()?
+                .into_iter()
+                .partition(|stored| stored.status == Status::Quarantined);
+            for stored in first.into_iter().chain(last) {
                 pool.extend(Certificate::decode(&stored.der).ok().map(Arc::new));
             }
         }

@@ -9,6 +9,19 @@
 #[error("{0}")]
 pub struct Malformed(pub &'static str);
 
+/// Elements of one kind that are read into a list; no honest object has as many, and a list of
+/// millions costs more memory than the object.
+pub const MOST_ELEMENTS: usize = 200_000;
+
+/// Refuses a list that has reached [`MOST_ELEMENTS`].
+pub(super) fn room_in<T>(list: &[T]) -> Result<(), Malformed> {
+    if list.len() < MOST_ELEMENTS {
+        Ok(())
+    } else {
+        Err(Malformed("too many elements"))
+    }
+}
+
 impl Malformed {
     /// An element announces more bytes than there are.
     pub const CUT_OFF: Self = Self("cut off");

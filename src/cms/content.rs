@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::ber::{Malformed, Reader, Tlv, tag};
+use super::ber::{Malformed, Reader, Tlv, room_in, tag};
 use super::enveloped::{AuthEnvelopedData, EncryptedData, EnvelopedData};
 use super::octets::Octets;
 use super::oid::{self, AlgorithmIdentifier, Oid};
@@ -218,6 +218,7 @@ pub(super) fn x509_objects<'a>(
     while !reader.is_empty() {
         let tlv = reader.read()?;
         if tlv.tag == tag::SEQUENCE {
+            room_in(into)?;
             into.push(tlv.raw);
         }
     }

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::ber::{Malformed, Reader, Tlv, tag};
+use super::ber::{Malformed, Reader, Tlv, room_in, tag};
 use super::octets::Octets;
 use super::oid::{AlgorithmIdentifier, Oid};
 
@@ -124,6 +124,7 @@ impl<'a> RecipientInfo<'a> {
     pub(super) fn read_all(mut reader: Reader<'a>) -> Result<Vec<Self>, Malformed> {
         let mut all = Vec::new();
         while !reader.is_empty() {
+            room_in(&all)?;
             all.push(Self::from_tlv(&reader.read()?)?);
         }
         Ok(all)
@@ -180,6 +181,7 @@ impl<'a> RecipientInfo<'a> {
                 .require(tag::SEQUENCE, "key agreement with a malformed recipient")?
                 .reader();
             let rid = RecipientId::from_key_agreement(&key.read()?)?;
+            room_in(&recipients)?;
             recipients.push((rid, encrypted_key(&mut key)?));
             key.finish("recipient with something more")?;
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::attributes::Attributes;
-use super::ber::{Malformed, Reader, Tlv, tag};
+use super::ber::{Malformed, Reader, Tlv, room_in, tag};
 use super::octets::Octets;
 use super::oid::AlgorithmIdentifier;
 use super::recipients::{issuer_serial, octets};
@@ -51,6 +51,7 @@ impl<'a> SignerInfo<'a> {
     pub(super) fn read_all(mut reader: Reader<'a>) -> Result<Vec<Self>, Malformed> {
         let mut all = Vec::new();
         while !reader.is_empty() {
+            room_in(&all)?;
             all.push(Self::from_tlv(&reader.read()?)?);
         }
         Ok(all)

@@ -27,7 +27,8 @@ pub struct Facts {
     pub to: Vec<String>,
     /// Cc.
     pub cc: Vec<String>,
-    /// Bcc, and where the delivering server says it went.
+    /// Bcc, and where the server that delivered the message says it went: above the top Received
+    /// field, since what stands below it the sender may have written.
     pub hidden: Vec<String>,
     /// Decoded.
     pub subject: String,
@@ -43,15 +44,19 @@ impl Facts {
             part,
             message_id: headers.message_id(),
             date: headers.date(),
-            from: from.addresses,
             from_fields: headers.count("From"),
-            from_malformed: from.malformed,
+            from_malformed: from.malformed
+                || headers
+                    .all("From")
+                    .any(|raw| shows_other_addresses(raw, &from.addresses)),
+            from: from.addresses,
             sender: headers.addresses("Sender"),
             to: headers.addresses("To"),
             cc: headers.addresses("Cc"),
-            hidden: ["Bcc", "Resent-To", "Resent-Cc", "Delivered-To"]
-                .iter()
-                .flat_map(|name| headers.addresses(name))
+            hidden: headers
+                .addresses("Bcc")
+                .into_iter()
+                .chain(delivered_to(headers))
                 .collect(),
             subject: headers.text("Subject"),
             received: headers.received_time().or(received),
@@ -142,6 +147,40 @@ impl Facts {
             header_conflicts: Some(0),
         }
     }
+}
+
+/// Delivered-To above the top Received field.
+fn delivered_to(headers: &Headers<'_>) -> Vec<String> {
+    let received = headers.fields().position(|field| field.is("Received"));
+    headers
+        .fields()
+        .take(received.unwrap_or(0))
+        .filter(|field| field.is("Delivered-To"))
+        .flat_map(|field| crate::message::addresses::parse(field.value).addresses)
+        .collect()
+}
+
+/// Whether a From field shows, outside of quotes, an address that is not one of `addresses`: a
+/// group's name, a route, words behind the angle bracket. Readers differ in what they take of it.
+fn shows_other_addresses(raw: &[u8], addresses: &[String]) -> bool {
+    let (mut quoted, mut escaped) = (false, false);
+    let mut shown = Vec::with_capacity(raw.len().min(1024));
+    for &byte in raw {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            _ => shown.push(byte.to_ascii_lowercase()),
+        }
+    }
+    let own: usize = addresses
+        .iter()
+        .map(|address| {
+            memchr::memmem::find_iter(&shown, address.to_ascii_lowercase().as_bytes()).count()
+        })
+        .sum();
+    memchr::memchr_iter(b'@', &shown).count() > own || memchr::memchr(0, &shown).is_some()
 }
 
 /// Whether `list` holds `address`, as addresses are compared (RFC 8550 §3).

@@ -12,10 +12,10 @@ use crate::cert::certificate::Certificate;
 use crate::cert::pool::Pool;
 use crate::cms::ber::{Tlv, tag};
 use crate::cms::oid;
-use crate::cms::{Attributes, SignedData, SignerId, SignerInfo};
-use crate::crypto::PublicKey;
+use crate::cms::{AlgorithmIdentifier, Attributes, SignedData, SignerId, SignerInfo};
 use crate::crypto::digest::{self, Digest};
 use crate::crypto::signature::{self, Signed};
+use crate::crypto::{PublicKey, Unsupported};
 use crate::message::transfer;
 use crate::ops::outcome::{Integrity, Reason};
 
@@ -32,6 +32,8 @@ pub enum Covered<'a> {
         body: usize,
         /// Whether the mailbox quotes `From ` lines.
         quoting: bool,
+        /// Whether the entity's transfer encoding is `binary`.
+        binary: bool,
     },
     /// A detached signature without its content.
     Missing,
@@ -56,6 +58,9 @@ pub struct SignerCheck {
     pub signing_time: Option<i64>,
 }
 
+/// Content up to this size is read in every way that mailboxes are known to change it.
+const MOST_COPIED: usize = 32 << 20;
+
 /// A reading of the content, and the reason that tells it from the canonical one.
 type Reading<'a> = (Cow<'a, [u8]>, Option<&'static str>);
 
@@ -71,9 +76,9 @@ pub fn signers(
     data.signers
         .iter()
         .map(|signer| {
-            let certificate = signer_certificate(&signer.sid, carried, pool);
+            let candidates = signer_certificates(&signer.sid, carried, pool);
             let mut check = SignerCheck {
-                certificate,
+                certificate: candidates.first().cloned(),
                 integrity: Integrity::Unchecked,
                 malformed: false,
                 reasons: Vec::new(),
@@ -85,7 +90,7 @@ pub fn signers(
                 check.malformed = true;
                 check.reasons.push("content-conflict".into());
             }
-            check_signer(&mut check, signer, data, &mut readings);
+            check_signer(&mut check, &candidates, signer, data, &mut readings);
             check
         })
         .collect()
@@ -99,27 +104,45 @@ pub fn certificates(data: &SignedData<'_>, cache: &CertCache) -> Vec<Arc<Certifi
         .collect()
 }
 
-fn signer_certificate(
+/// The certificates that a SignerInfo names. There may be several: anyone can make one with
+/// another's issuer and serial and put it in front of the real one, so the one counts whose key
+/// made the signature.
+fn signer_certificates(
     sid: &SignerId<'_>,
     carried: &[Arc<Certificate>],
     pool: &Pool,
-) -> Option<Arc<Certificate>> {
-    match sid {
-        SignerId::IssuerSerial { issuer, serial } => carried
-            .iter()
-            .find(|certificate| certificate.matches_issuer_serial(issuer, serial))
-            .cloned()
-            .or_else(|| pool.by_issuer_serial(issuer, serial)),
-        SignerId::Ski(ski) => carried
-            .iter()
-            .find(|certificate| certificate.ski.as_deref() == Some(ski))
-            .cloned()
-            .or_else(|| pool.by_ski(ski).into_iter().next()),
+) -> Vec<Arc<Certificate>> {
+    /// Verifications that one SignerInfo may cost.
+    const MOST: usize = 8;
+    let named = |certificate: &&Arc<Certificate>| match sid {
+        SignerId::IssuerSerial { issuer, serial } => {
+            certificate.matches_issuer_serial(issuer, serial)
+        }
+        SignerId::Ski(ski) => certificate.ski.as_deref() == Some(ski),
+    };
+    let known = match sid {
+        SignerId::IssuerSerial { issuer, serial } => {
+            pool.by_issuer_serial(issuer, serial).into_iter().collect()
+        }
+        SignerId::Ski(ski) => pool.by_ski(ski),
+    };
+    // What the administrator named is as good as what the message brings, and cannot be crowded out.
+    let mut found: Vec<Arc<Certificate>> = Vec::new();
+    for certificate in known
+        .into_iter()
+        .take(MOST / 2)
+        .chain(carried.iter().filter(named).cloned())
+    {
+        if found.len() < MOST && !found.iter().any(|have| have.sha256 == certificate.sha256) {
+            found.push(certificate);
+        }
     }
+    found
 }
 
 fn check_signer(
     check: &mut SignerCheck,
+    candidates: &[Arc<Certificate>],
     signer: &SignerInfo<'_>,
     data: &SignedData<'_>,
     readings: &mut Readings<'_>,
@@ -136,13 +159,16 @@ fn check_signer(
         return;
     }
     match &signer.signed_attributes {
-        Some(attributes) => check_attributes(check, signer, attributes, data, digest, readings),
-        None => check_content_alone(check, signer, digest, readings),
+        Some(attributes) => check_attributes(
+            check, candidates, signer, attributes, data, digest, readings,
+        ),
+        None => check_content_alone(check, candidates, signer, digest, readings),
     }
 }
 
 fn check_attributes(
     check: &mut SignerCheck,
+    candidates: &[Arc<Certificate>],
     signer: &SignerInfo<'_>,
     attributes: &Attributes<'_>,
     data: &SignedData<'_>,
@@ -168,38 +194,28 @@ fn check_attributes(
         return;
     };
     check.reasons.extend(notes);
-    let certificate = check.certificate.clone();
-    let key = match signer_key(certificate.as_deref()) {
-        Ok(key) => key,
-        Err(reason) => {
-            check.reasons.push(reason.into());
-            return;
-        }
-    };
-    let verify = |bytes: &[&[u8]]| {
+    let wire = attributes.to_be_signed();
+    let encoded = attributes.reencoded_der();
+    let verify = |key: &PublicKey, bytes: &[&[u8]]| {
+        let algorithm = &signer.signature_algorithm;
         signature::verify(
             key,
-            &signer.signature_algorithm,
+            algorithm,
             digest,
             Signed::Bytes(bytes),
             &signer.signature,
         )
     };
-    let wire = attributes.to_be_signed();
-    match verify(&wire) {
-        Ok(true) => check.integrity = Integrity::Intact,
-        Ok(false) => {
-            let encoded = attributes.reencoded_der();
-            if encoded != wire.concat() && verify(&[&encoded]) == Ok(true) {
-                check.integrity = Integrity::Intact;
-                check.reasons.push("attributes-reencoded".into());
-            } else {
-                check.integrity = Integrity::Broken;
-                check.reasons.push("signature-mismatch".into());
-            }
+    let verdict = first_that_signed(check, candidates, |key| {
+        if verify(key, &wire)? {
+            Ok(Some(Vec::new()))
+        } else if encoded != wire.concat() && verify(key, &[&encoded])? {
+            Ok(Some(vec!["attributes-reencoded".into()]))
+        } else {
+            Ok(None)
         }
-        Err(_) => check.reasons.push("unsupported-algorithm".into()),
-    }
+    });
+    conclude(check, verdict);
 }
 
 /// Without signed attributes the signature is over the content itself. Content that is itself a
@@ -207,58 +223,68 @@ fn check_attributes(
 /// confusion that RFC 5652 §11.1 leaves room for): never accepted.
 fn check_content_alone(
     check: &mut SignerCheck,
+    candidates: &[Arc<Certificate>],
     signer: &SignerInfo<'_>,
     digest: Digest,
     readings: &mut Readings<'_>,
 ) {
-    if readings.canonical().is_some_and(is_attributes) {
+    if readings.any(is_attributes) {
         malformed(check);
         check.integrity = Integrity::Broken;
         return;
     }
-    let certificate = check.certificate.clone();
-    let key = match signer_key(certificate.as_deref()) {
-        Ok(key) => key,
-        Err(reason) => {
-            check.reasons.push(reason.into());
-            return;
-        }
-    };
-    for reading in 0.. {
-        let Some((bytes, label)) = readings.get(reading) else {
-            break;
-        };
-        let verified = signature::verify(
-            key,
-            &signer.signature_algorithm,
-            digest,
-            Signed::Bytes(&[bytes]),
-            &signer.signature,
-        );
-        match verified {
-            Ok(true) => {
-                check.integrity = Integrity::Intact;
-                check.reasons.extend(label.map(Reason::Borrowed));
-                return;
-            }
-            Ok(false) => {}
-            Err(_) => {
-                check.reasons.push("unsupported-algorithm".into());
-                return;
+    let algorithm = &signer.signature_algorithm;
+    let verdict = first_that_signed(check, candidates, |key| {
+        for reading in 0.. {
+            let Some((value, label)) = readings.signed(algorithm, digest, reading) else {
+                break;
+            };
+            if signature::verify(key, algorithm, digest, value.signed(), &signer.signature)? {
+                return Ok(Some(label.into_iter().map(Reason::Borrowed).collect()));
             }
         }
-    }
-    check.integrity = Integrity::Broken;
-    check.reasons.push("signature-mismatch".into());
+        Ok(None)
+    });
+    conclude(check, verdict);
 }
 
-/// The key to check with, or the reason why there is none.
-fn signer_key(certificate: Option<&Certificate>) -> Result<&PublicKey, &'static str> {
-    let certificate = certificate.ok_or("no-certificate")?;
-    certificate
-        .public_key
-        .as_ref()
-        .ok_or("unsupported-algorithm")
+/// Tries the candidates' keys in turn; the certificate of the first one that signed becomes the
+/// signer's. Gives the notes on how it signed, `None` where none did.
+fn first_that_signed(
+    check: &mut SignerCheck,
+    candidates: &[Arc<Certificate>],
+    mut signed: impl FnMut(&PublicKey) -> Result<Option<Vec<Reason>>, Unsupported>,
+) -> Result<Option<Vec<Reason>>, &'static str> {
+    let mut trouble = Some("no-certificate");
+    for certificate in candidates {
+        let Some(key) = certificate.public_key.as_ref() else {
+            trouble = trouble.map(|_| "unsupported-algorithm");
+            continue;
+        };
+        match signed(key) {
+            Ok(Some(notes)) => {
+                check.certificate = Some(Arc::clone(certificate));
+                return Ok(Some(notes));
+            }
+            Ok(None) => trouble = None,
+            Err(_) => trouble = trouble.map(|_| "unsupported-algorithm"),
+        }
+    }
+    trouble.map_or(Ok(None), Err)
+}
+
+fn conclude(check: &mut SignerCheck, verdict: Result<Option<Vec<Reason>>, &'static str>) {
+    match verdict {
+        Ok(Some(notes)) => {
+            check.integrity = Integrity::Intact;
+            check.reasons.extend(notes);
+        }
+        Ok(None) => {
+            check.integrity = Integrity::Broken;
+            check.reasons.push("signature-mismatch".into());
+        }
+        Err(reason) => check.reasons.push(reason.into()),
+    }
 }
 
 /// Content type, message digest and signing time must be signed (RFC 5652 §11.1–11.3).
@@ -283,6 +309,21 @@ fn malformed(check: &mut SignerCheck) {
         .any(|reason| reason == "attributes-malformed")
     {
         check.reasons.push("attributes-malformed".into());
+    }
+}
+
+/// A reading as it goes into the mathematics.
+enum SignedReading<'a> {
+    Hash(&'a [u8]),
+    Bytes([&'a [u8]; 1]),
+}
+
+impl SignedReading<'_> {
+    fn signed(&self) -> Signed<'_> {
+        match self {
+            Self::Hash(value) => Signed::Prehashed(value),
+            Self::Bytes(bytes) => Signed::Bytes(bytes),
+        }
     }
 }
 
@@ -314,8 +355,26 @@ impl<'a> Readings<'a> {
         self.made.is_empty()
     }
 
-    fn canonical(&self) -> Option<&[u8]> {
-        self.made.first().map(|(bytes, _)| &**bytes)
+    /// Whether `holds` of any reading.
+    fn any(&mut self, holds: impl Fn(&[u8]) -> bool) -> bool {
+        self.make_others();
+        self.made.iter().any(|(bytes, _)| holds(bytes))
+    }
+
+    /// What a signature without attributes is over in one reading, hashed once for all signers
+    /// unless the algorithm takes only the bytes.
+    fn signed(
+        &mut self,
+        algorithm: &AlgorithmIdentifier<'_>,
+        digest: Digest,
+        index: usize,
+    ) -> Option<(SignedReading<'_>, Option<&'static str>)> {
+        let (_, label) = self.get(index)?;
+        if signature::needs_bytes(algorithm) {
+            let (bytes, _) = self.made.get(index)?;
+            return Some((SignedReading::Bytes([bytes]), label));
+        }
+        Some((SignedReading::Hash(self.digest_of(digest, index)?), label))
     }
 
     fn get(&mut self, index: usize) -> Option<(&[u8], Option<&'static str>)> {
@@ -368,6 +427,7 @@ impl<'a> Readings<'a> {
             entity,
             body,
             quoting,
+            binary,
         } = self.content
         else {
             return;
@@ -377,9 +437,18 @@ impl<'a> Readings<'a> {
                 self.made.push((bytes, label));
             }
         };
+        // Copies of a very large content would cost more memory than a rare repair is worth.
+        if entity.len() > MOST_COPIED {
+            add(Cow::Borrowed(entity), Some("line-ends-changed"));
+            return;
+        }
         // Content-Transfer-Encoding: binary: only the header is canonicalised (RFC 8551 §3.1.1).
         let (head, rest) = entity.split_at(body.min(entity.len()));
-        add(Cow::Owned([&*transfer::to_crlf(head), rest].concat()), None);
+        let label = (!binary).then_some("line-ends-changed");
+        add(
+            Cow::Owned([&*transfer::to_crlf(head), rest].concat()),
+            label,
+        );
         if quoting && let Some(unquoted) = transfer::unquote_from(entity) {
             add(
                 Cow::Owned(transfer::to_crlf(&unquoted).into_owned()),

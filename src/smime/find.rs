@@ -41,14 +41,13 @@ static TRACES: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
     AhoCorasick::builder()
         .ascii_case_insensitive(true)
         .build([
+            "application/",
             "pkcs7",
             "pkcs-7",
             ".p7",
             "smime",
             "multipart/signed",
             "multipart/encrypted",
-            "application/cms",
-            "application/pgp",
             "begin pgp",
             "begin cms",
             ".rpmsg",
@@ -121,7 +120,11 @@ fn leaf_kind(tree: &Tree<'_>, part: &Part) -> Option<Kind> {
     let Some(content_type) = sniff(tree, part) else {
         return (labelled || named.is_some()).then_some(Kind::Mislabelled);
     };
-    if name.as_deref().is_some_and(is_document_name) {
+    let is_root = tree
+        .parts
+        .get(part.message)
+        .is_some_and(|root| root.entity == part.entity);
+    if !is_root && name.as_deref().is_some_and(is_document_name) {
         return Some(Kind::Document);
     }
     let signature = matches!(
@@ -177,6 +180,21 @@ pub fn sniff(tree: &Tree<'_>, part: &Part) -> Option<Oid<'static>> {
         let bare = transfer::decode(Encoding::Base64, head).ok()?;
         known(&bare.bytes)
     })
+}
+
+/// Whether foreign text follows the encoded object, such as a mailing list's footer.
+pub fn has_trailing_text(tree: &Tree<'_>, part: &Part) -> bool {
+    let body = tree.bytes.get(part.body.clone()).unwrap_or_default();
+    // Padding ends the object; a footer is short.
+    let tail = body
+        .get(body.len().saturating_sub(8192)..)
+        .unwrap_or_default();
+    let tail = match memchr::memchr(b'\n', tail) {
+        Some(line) if tail.len() < body.len() => tail.get(line + 1..).unwrap_or_default(),
+        _ => tail,
+    };
+    part.encoding == Encoding::Base64
+        && transfer::decode(part.encoding, tail).map_or(true, |decoded| decoded.trailing_text)
 }
 
 /// The CMS object of a leaf: transfer encoding and PEM armour removed.

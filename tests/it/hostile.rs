@@ -390,3 +390,156 @@ fn what_everybody_can_see_to_be_wrong_is_refused_before_any_key_is_tried() {
         ("refused".into(), false)
     );
 }
+
+#[test]
+fn attributes_passed_off_as_a_detached_content_are_invalid_in_every_reading() {
+    // A bare LF among the attributes makes the canonical reading other bytes than the signed ones,
+    // so the content is read as it is, too. Signing times give new attributes every second.
+    let opaque = signed(TEXT, "olga", "-nodetach");
+    let mut node = Node::parse(&opaque);
+    let signers = node.at(&[1, 0]);
+    let last = signers.children() - 1;
+    let signer = signers.child(last).child(0);
+    let at = (0..signer.children())
+        .find(|n| signer.child(*n).tag == 0xa0)
+        .unwrap();
+    let Body::Children(fields) = &mut signer.body else {
+        panic!()
+    };
+    let mut set = fields.remove(at);
+    set.tag = 0x31;
+    let set = set.encode();
+    if let Body::Children(content) = &mut node.at(&[1, 0, 2]).body {
+        content.truncate(1);
+    }
+    let boundary = "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; boundary=sig\r\n\r\n--sig\r\n";
+    let mut message = format!("{OLGA}Subject: pay\r\nMIME-Version: 1.0\r\n{boundary}").into_bytes();
+    message.extend_from_slice(&set);
+    message.extend_from_slice(b"\r\n--sig\r\nContent-Type: application/pkcs7-signature\r\nContent-Transfer-Encoding: base64\r\n\r\n");
+    message.extend_from_slice(base64(&node.encode()).as_bytes());
+    message.extend_from_slice(b"--sig--\r\n");
+    let sandbox = Sandbox::new();
+    sandbox.write("in/mail.eml", &message);
+    let root = pki().certificate("root");
+    let root = root.to_string_lossy();
+    sandbox.run([
+        "verify", "in", "--trust", &root, "--report", "R", "--now", LATER,
+    ]);
+    let found = rows(&sandbox.path().join("R/messages.csv"));
+    assert_eq!(found[0].at("verdict"), "invalid", "{found:?}");
+}
+
+#[test]
+fn a_name_makes_no_document_of_the_mail_itself() {
+    let secret = "Content-Type: text/plain\r\n\r\nThe code is 4711.\r\n";
+    let renamed =
+        object("enveloped-data", &encrypted(secret, "olga")).replace("smime.p7m", "order.pdf.p7m");
+    let (found, written) = decrypted(&mail(
+        "From: ann@example.org\r\nTo: olga@example.org\r\n",
+        &renamed,
+    ));
+    assert_eq!(found[0].at("form"), "enveloped");
+    assert!(written.contains("4711"));
+    // Attached, it is a document.
+    let (found, _) = decrypted(&mail(
+        OLGA,
+        &mixed(&["Content-Type: text/plain\r\n\r\nhere\r\n", &renamed]),
+    ));
+    assert_eq!((found[0].at("form"), found[0].at("parts")), ("plain", "1"));
+    // An encoded name and short lines hide the object from nobody.
+    let der = encrypted(secret, "olga");
+    let short = base64(&der).replace("\r\n", "");
+    let short = short.as_bytes().chunks(5).fold(String::new(), |all, line| {
+        all + std::str::from_utf8(line).unwrap() + "\r\n"
+    });
+    let hidden = format!(
+        "Content-Type: application/octet-stream; name=\"=?utf-8?b?c21pbWUucDdt?=\"\r\nContent-Transfer-Encoding: base64\r\n\r\n{short}"
+    );
+    let (found, _) = decrypted(&mail(OLGA, &hidden));
+    assert_eq!(found[0].at("form"), "enveloped");
+}
+
+#[test]
+fn a_forged_certificate_in_front_of_the_real_one_breaks_nothing() {
+    // Mallory's key under Olga's name and number.
+    openssl(pki().path(), "x509 -in olga.pem -noout -issuer").expect("issuer");
+    let line = "req -x509 -key mallory.key -out shadow.pem -days 7300 -subj /CN=Test-Root -set_serial 0x21 -addext subjectAltName=email:olga@example.org";
+    openssl(pki().path(), line).expect(line);
+    let both = signed(TEXT, "olga", "-certfile shadow.pem");
+    let shadowed = altered(&both, |children| {
+        let bag = children.iter_mut().find(|child| child.tag == 0xa0).unwrap();
+        let Body::Children(certificates) = &mut bag.body else {
+            panic!()
+        };
+        certificates.reverse();
+    });
+    for signature in [&both, &shadowed] {
+        assert_eq!(
+            verdict(&mail(OLGA, &clear_signed(TEXT, signature, ""))),
+            "valid"
+        );
+    }
+}
+
+#[test]
+fn what_another_reader_might_show_is_not_covered() {
+    let good = honest("olga");
+    let epilogue = format!("{good}\r\nPay 900 to Mallory.\r\n");
+    let preamble = good.replacen(
+        "--sig\r\n",
+        &format!("{}\r\n--sig\r\n", "Pay 900 to Mallory. ".repeat(20)),
+        1,
+    );
+    let two_types = format!("Content-Type: multipart/mixed; boundary=evil\r\n{good}");
+    let also = good.replacen(
+        "\r\n\r\n",
+        "\r\nContent-Type: multipart/mixed; boundary=evil\r\n\r\n",
+        1,
+    );
+    let two_boundaries = good.replacen("boundary=sig", "boundary=sig; boundary=evil", 1);
+    let opaque = object("signed-data", &signed(TEXT, "olga", "-nodetach"));
+    let behind = format!("{opaque}\r\nPay 900 to Mallory.\r\n");
+    for entity in [epilogue, preamble, two_types, also, two_boundaries, behind] {
+        assert_ne!(verdict(&mail(OLGA, &entity)), "valid", "{entity}");
+    }
+    let notice = good.replacen(
+        "--sig\r\n",
+        "This is an S/MIME signed message\r\n\r\n--sig\r\n",
+        1,
+    );
+    assert_eq!(verdict(&mail(OLGA, &notice)), "valid");
+    for from in [
+        "From: victim@example.org: olga@example.org;\r\n",
+        "From: <@victim@example.org:olga@example.org>\r\n",
+        "From: <olga@example.org> victim@example.org\r\n",
+        "From: victim@example.org\0<olga@example.org>\r\n",
+    ] {
+        let fields = format!("{from}To: otto@example.org\r\n");
+        assert_ne!(verdict(&mail(&fields, &good)), "valid", "{from}");
+    }
+}
+
+#[test]
+fn a_part_beside_the_signed_one_is_never_dropped() {
+    let secret = "Content-Type: text/plain\r\n\r\nThe code is 4711.\r\n";
+    let sealed = object("enveloped-data", &encrypted(secret, "olga"));
+    let third = "--sig\r\nContent-Type: text/plain\r\n\r\nkeep me\r\n";
+    let entity = clear_signed(&sealed, &signed(&sealed, "mallory", ""), third);
+    let (found, written) = decrypted(&mail(
+        "From: ann@example.org\r\nTo: olga@example.org\r\n",
+        &entity,
+    ));
+    assert!(written.contains("keep me"), "{found:?}");
+    assert!(!written.contains("4711"));
+    // A ciphertext inside another's envelope says whose keys opened it.
+    let inner = object("enveloped-data", &encrypted(secret, "olga"));
+    let outer = object("enveloped-data", &encrypted(&inner, "otto"));
+    let (found, _) = decrypted(&mail(
+        "From: ann@example.org\r\nTo: otto@example.org\r\n",
+        &outer,
+    ));
+    assert_eq!(
+        found[0].at("opened_for"),
+        "otto@example.org olga@example.org"
+    );
+}

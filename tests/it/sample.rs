@@ -687,6 +687,7 @@ fn the_store_and_the_report_say_the_same_of_every_certificate() {
     }
 }
 
+#[test]
 fn whoever_only_looks_leaves_the_source_alone() {
     let sandbox = fresh();
     let before = tree(&sandbox.path().join("sample-data"));
@@ -729,7 +730,10 @@ fn a_file_that_was_not_read_shows_in_the_exit_code_by_itself() {
 #[test]
 fn messages_of_a_maildir_keep_their_times_changed_or_not() {
     let (source, out) = (
-        migrated().sandbox.path().join("sample-data/archive/curator"),
+        migrated()
+            .sandbox
+            .path()
+            .join("sample-data/archive/curator"),
         migrated().out().join("archive/curator"),
     );
     let mut changed = 0;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::cms;
 use crate::message::headers::{Headers, LineEnding};
-use crate::message::parts::Tree;
+use crate::message::parts::{Part, Tree};
 use crate::message::rewrite::Piece;
 use crate::message::transfer;
 
@@ -17,6 +17,38 @@ pub(super) fn subtree_end(tree: &Tree<'_>, index: usize) -> usize {
     rest.iter()
         .position(|part| part.depth <= root.depth)
         .map_or(tree.parts.len(), |length| index + 1 + length)
+}
+
+/// Whether a `multipart/signed` on a chain shows, to some reader, text that nobody signed: behind
+/// its closing boundary, more before the first than the notice that old clients wrote there, or
+/// by a second boundary or Content-Type.
+pub(super) fn has_text_around(tree: &Tree<'_>, whole: &Part) -> bool {
+    /// "This is a cryptographically signed message in MIME format."
+    const NOTICE: usize = 200;
+    let between = |from: usize, to: usize| tree.bytes.get(from..to).unwrap_or_default();
+    let ends = |index: Option<&usize>| {
+        index
+            .and_then(|at| tree.parts.get(*at))
+            .map(|part| part.entity.clone())
+    };
+    let preamble = ends(whole.children.first())
+        .map_or(&[][..], |first| between(whole.body.start, first.start));
+    let epilogue = ends(whole.children.last()).map_or(&[][..], |last| {
+        let rest = between(last.end, whole.body.end).trim_ascii_start();
+        memchr::memchr(b'\n', rest).map_or(&[][..], |line| rest.get(line..).unwrap_or_default())
+    });
+    let boundaries = whole
+        .content_type
+        .params
+        .iter()
+        .filter(|(name, _)| name == "boundary")
+        .count();
+    let headers = Headers::parse(tree.bytes.get(whole.entity.clone()).unwrap_or_default());
+    preamble.trim_ascii().len() > NOTICE
+        || !epilogue.trim_ascii().is_empty()
+        || boundaries > 1
+        || headers.count("Content-Type") > 1
+        || headers.count("Content-Transfer-Encoding") > 1
 }
 
 /// The source with some of its ranges replaced; `ranges` are disjoint and in order.

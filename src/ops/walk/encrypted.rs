@@ -1,6 +1,7 @@
 //! Encrypted layers: what they hold, and what is written in their place.
 
 use crate::cms;
+use crate::cms::RecipientInfo;
 use crate::cms::content::ContentInfo;
 use crate::keys::PrivateKey;
 use crate::message::headers::Headers;
@@ -24,7 +25,7 @@ impl Walker<'_> {
         headers: Option<&Headers<'_>>,
         place: Place,
     ) -> Entity {
-        if let Err(limit) = self.budget.recipients(sealed.recipients().len()) {
+        if let Err(limit) = self.budget.recipients(count(sealed.recipients())) {
             return Entity::limit(Some(form), limit);
         }
         if let Err(limit) =
@@ -168,6 +169,11 @@ impl Walker<'_> {
         entity.form.extend(inner.form);
         entity.parts = inner.parts;
         entity.header_conflicts = inner.header_conflicts;
+        for owner in inner.opened_for {
+            if !entity.opened_for.contains(&owner) {
+                entity.opened_for.push(owner);
+            }
+        }
         entity.judgement = inner.judgement;
         entity.signed_bytes = inner.signed_bytes;
         // What is wrong deeper inside is told, and does not close what was opened.
@@ -178,4 +184,13 @@ impl Walker<'_> {
             });
         }
     }
+}
+
+/// Every recipient, those that share one key agreement included.
+fn count(recipients: &[RecipientInfo<'_>]) -> usize {
+    let each = |recipient: &RecipientInfo<'_>| match recipient {
+        RecipientInfo::Kari { recipients, .. } => recipients.len().max(1),
+        _ => 1,
+    };
+    recipients.iter().map(each).sum()
 }

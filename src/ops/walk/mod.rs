@@ -159,6 +159,9 @@ impl Walker<'_> {
         let Some(part) = tree.parts.get(index) else {
             return Entity::plain();
         };
+        let below =
+            place.below || find::has_trailing_text(tree, part) || anew::has_text_around(tree, part);
+        let place = Place { below, ..place };
         let Some(object) = find::object(tree, part) else {
             return entity::mislabelled(tree, index);
         };

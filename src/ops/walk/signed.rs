@@ -3,13 +3,14 @@
 use crate::cms;
 use crate::cms::content::{Content, ContentInfo, SignedData};
 use crate::limits::LimitExceeded;
+use crate::message::headers::Encoding;
 use crate::message::parts::Tree;
 use crate::smime::check::{self, Covered};
 use crate::smime::find;
 use crate::text::hex;
 
-use super::Walker;
 use super::entity::{Entity, Mail, Place};
+use super::{Walker, anew};
 use crate::ops::outcome::{Action, CertificateFinding, Integrity, SeenCertificate};
 use crate::ops::verify;
 
@@ -29,17 +30,16 @@ impl Walker<'_> {
         ) else {
             return Entity::plain();
         };
-        let place = if whole.children.len() > 2 {
-            Place {
-                below: true,
-                ..place
-            }
-        } else {
-            place
-        };
+        // What stands beside the signed part is shown with it, and nobody signed it.
+        let beside = whole.children.len() > 2;
+        let below = place.below || beside || anew::has_text_around(tree, whole);
+        let place = Place { below, ..place };
         let object = find::object(tree, signature_part).unwrap_or_default();
         let info = cms::parse(&object);
-        let inner_place = place.next_layer().signed();
+        let inner_place = match place.next_layer().signed() {
+            inner if beside => inner.part(),
+            inner => inner,
+        };
         let Ok(ContentInfo {
             content: Content::Signed(data),
             ..
@@ -63,6 +63,7 @@ impl Walker<'_> {
                 .start
                 .saturating_sub(content_part.entity.start),
             quoting: self.quoting && !place.decrypted,
+            binary: content_part.encoding == Encoding::Binary,
         };
         let signed = match self.signers(mail, data, covered, place) {
             Ok(signed) => signed,
