@@ -102,6 +102,25 @@ pub fn read(path: &Path) -> Result<Vec<u8>> {
     std::fs::read(path).map_err(Error::io("read", path))
 }
 
+/// Refuses, before it is opened, what is there but is no ordinary file: a link leads elsewhere, a
+/// FIFO waits for ever. What is missing is left to whoever opens it.
+pub fn require_plain(path: &Path) -> Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(found) if !found.is_file() => Err(Error::Damaged {
+            path: path.to_path_buf(),
+            what: "it is not an ordinary file".into(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Flags that open no link and wait for no writer.
+pub fn plain_flags() -> i32 {
+    (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK)
+        .bits()
+        .cast_signed()
+}
+
 /// The temporary's name for `path`: hidden, beside it.
 pub fn temp_beside(path: &Path) -> PathBuf {
     let mut name = std::ffi::OsString::from(".");
@@ -133,6 +152,7 @@ impl Lock {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            .custom_flags(plain_flags())
             .open(path)
             .map_err(Error::io("open lock", path))?;
         match file.try_lock() {

@@ -315,7 +315,7 @@ pub fn copy_file(out: &Path, file: &SourceFile, on_content: OnContent<'_>) -> Re
 }
 
 /// The path that an escaped name stands for, if it stays below the folder it is joined to.
-fn relative(name: &str) -> Result<PathBuf> {
+pub(crate) fn relative(name: &str) -> Result<PathBuf> {
     let path = unescape_path(name);
     let inside = path
         .components()

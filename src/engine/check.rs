@@ -6,7 +6,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::ground::Layout;
-use super::ground::{MANIFEST, OWN, REPORT, walk_error};
+use super::ground::{MANIFEST, OWN, REPORT, vet, walk_error};
 use super::journal::{Entry, Journal};
 use super::manifest::{self, MAILBOX};
 use super::proof::hash_file;
@@ -15,7 +15,7 @@ use crate::crypto::digest::{Digest, Hasher, sha256};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::report::rows::ManifestRow;
-use crate::text::{escape_path, hex, unescape_path};
+use crate::text::{escape_path, hex};
 
 /// Something in an output folder that is not as it was written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -77,10 +77,21 @@ pub fn check(out: &Path) -> Result<Vec<Difference>> {
     let mut altered = HashSet::new();
     for entry in walkdir::WalkDir::new(out).min_depth(1).sort_by_file_name() {
         let entry = entry.map_err(|e| walk_error(out, e))?;
-        if entry.file_type().is_dir() || manifest::is_outside(&layout, entry.path()) {
+        if entry.file_type().is_dir() {
             continue;
         }
         let path = escape_path(entry.path().strip_prefix(out).unwrap_or(entry.path()));
+        if manifest::is_outside(&layout, entry.path()) {
+            // A link, or what is no file at all, in the place of something of ours.
+            let is_ours = [layout.lock(), layout.report().join("run.json")]
+                .iter()
+                .any(|ours| ours == entry.path());
+            let is_told = found.0.iter().any(|difference| difference.path == path);
+            if is_ours && !entry.file_type().is_file() && !is_told {
+                found.add(path, None, What::Changed);
+            }
+            continue;
+        }
         match (files.remove(&path), hash_file(entry.path())) {
             (None, _) => found.add(path, None, What::Extra),
             (Some(_), Err(_)) => found.add(path, None, What::Unreadable),
@@ -118,7 +129,8 @@ struct Seal {
 
 /// Reads the journal; `None` where there is nothing to compare with.
 fn seal(layout: &Layout, found: &mut Findings) -> Result<Option<Seal>> {
-    if !layout.journal().exists() {
+    layout.require_own()?;
+    if !layout.has_journal() {
         if layout.manifest().is_file() {
             found.add(format!("{OWN}/journal"), None, What::Missing);
             return Ok(Some(Seal {
@@ -136,7 +148,9 @@ fn seal(layout: &Layout, found: &mut Findings) -> Result<Option<Seal>> {
     };
     let mut run_sha256 = String::new();
     for entry in journal.entries()? {
-        match entry? {
+        let entry = entry?;
+        vet(layout, &entry)?;
+        match entry {
             Entry::End(end) => {
                 seal.manifest_sha256 = end.manifest_sha256;
                 run_sha256 = end.run_sha256;
@@ -252,7 +266,7 @@ fn messages(layout: &Layout, altered: HashSet<String>, found: &mut Findings) -> 
 /// Compares an mbox's messages by hash. A message that is not where it should be is sought
 /// further on, so that one that is gone or new does not make all behind it differ.
 fn compare(layout: &Layout, path: &str, expected: &[String], found: &mut Findings) {
-    let Ok(actual) = hashes(&layout.out.join(unescape_path(path)), path) else {
+    let Ok(actual) = layout.below(path).and_then(|file| hashes(&file, path)) else {
         return found.add(path, None, What::Unreadable);
     };
     let ordinal = |index: usize| Some(index as u64 + 1);

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::ops::outcome::Outcome;
 use crate::report::record::{CertificateRecord, FileRecord, MessageRecord, OutPlace, Record};
-use crate::text::{escape_path, hex, unescape_path};
+use crate::text::{escape_path, hex};
 
 /// Messages, bytes and time between two commits: what a crash can cost.
 const COMMIT_MESSAGES: usize = if cfg!(test) { 5 } else { 2000 };
@@ -430,7 +430,7 @@ impl Current<'_> {
     /// Removes what a killed run wrote into a Maildir and did not live to note. Most of it would be
     /// written again under the same name; what was encrypted anew may have another size and name.
     fn remove_unclaimed(&mut self, layout: &Layout) -> Result<()> {
-        let place = layout.out.join(unescape_path(&self.mailbox.name));
+        let place = layout.below(&self.mailbox.name)?;
         let paths = std::mem::take(&mut self.paths);
         for folder in ["cur", "new"] {
             let folder = place.join(folder);

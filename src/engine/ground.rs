@@ -4,11 +4,14 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::journal::{End, Entry, Header, Journal};
+use super::originals;
+use super::restore::restored_path;
+use crate::archive::write::relative;
 use crate::error::{Error, Result};
 use crate::fsio::{self, Lock};
 use crate::report;
 use crate::report::record::Record;
-use crate::text::unescape_path;
+use crate::text::terminal_safe;
 
 /// p7mill's own folder below OUT.
 pub(super) const OWN: &str = ".p7mill";
@@ -55,6 +58,102 @@ impl Layout {
     pub(super) fn report(&self) -> PathBuf {
         self.out.join(REPORT)
     }
+
+    /// Whether anything has the journal's name, be it a link that leads nowhere.
+    pub(super) fn has_journal(&self) -> bool {
+        std::fs::symlink_metadata(self.journal()).is_ok()
+    }
+
+    /// The place below OUT that the journal names.
+    pub(super) fn below(&self, name: &str) -> Result<PathBuf> {
+        below(&self.out, name, &self.journal())
+    }
+
+    /// Refuses p7mill's own folder where it is a link to another.
+    pub(super) fn require_own(&self) -> Result<()> {
+        match std::fs::symlink_metadata(self.own()) {
+            Ok(found) if !found.is_dir() => Err(Error::Damaged {
+                path: self.own(),
+                what: "it is not a folder".into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The place below `base` that `name` stands for. Who sends an output folder writes its journal and
+/// manifest too, and their checksums with them: no name of theirs may lead out of the folder.
+pub(super) fn below(base: &Path, name: &str, named_by: &Path) -> Result<PathBuf> {
+    match relative(name) {
+        Ok(path) => Ok(base.join(path)),
+        Err(_) => Err(Error::Damaged {
+            path: named_by.to_path_buf(),
+            what: format!(
+                "it names a path outside the output folder: {}",
+                terminal_safe(name)
+            ),
+        }),
+    }
+}
+
+/// Refuses a line of the journal that names anything outside of OUT.
+pub(super) fn vet(layout: &Layout, entry: &Entry) -> Result<()> {
+    let vet_name = |name: &str| layout.below(name).map(drop);
+    match entry {
+        Entry::Record(Record::Message(record)) => {
+            let Some(out) = &record.out else {
+                return Ok(());
+            };
+            vet_name(&out.path)?;
+            vet_name(&out.mailbox)?;
+            vet_name(&restored_path(record, out))?;
+            if record.sha256 == out.sha256 {
+                Ok(())
+            } else {
+                originals::find(layout, &record.sha256).map(drop)
+            }
+        }
+        Entry::Record(Record::File(file)) => file.out.as_deref().map_or(Ok(()), vet_name),
+        Entry::Mailbox(done) => done.file.out.as_deref().map_or(Ok(()), vet_name),
+        Entry::Record(Record::Certificate(_))
+        | Entry::Header(_)
+        | Entry::End(_)
+        | Entry::Restored(_) => Ok(()),
+    }
+}
+
+/// Refuses OUT where anything below it is a link or no file: writing, reading and removing would
+/// follow it to elsewhere. p7mill itself never makes one. OUT itself may be a link.
+pub(super) fn refuse_links(layout: &Layout) -> Result<()> {
+    for entry in walkdir::WalkDir::new(&layout.out)
+        .follow_links(false)
+        .min_depth(1)
+    {
+        let entry = match entry {
+            Ok(entry) => entry,
+            // Not made yet, or renamed by another run: the lock will tell.
+            Err(error)
+                if error.io_error().map(std::io::Error::kind)
+                    == Some(std::io::ErrorKind::NotFound) =>
+            {
+                continue;
+            }
+            Err(error) => return Err(walk_error(&layout.out, error)),
+        };
+        let kind = entry.file_type();
+        if !kind.is_dir() && !kind.is_file() {
+            let what = if kind.is_symlink() {
+                "a symbolic link"
+            } else {
+                "not an ordinary file"
+            };
+            return Err(Error::Usage(format!(
+                "{} is {what}; p7mill never makes one in its output: remove it, or name a new folder",
+                entry.path().display()
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// What an earlier run left.
@@ -78,10 +177,12 @@ pub struct Earlier {
 
 /// What an earlier run left in `out`; `None` where there was none.
 pub fn earlier(out: &Path) -> Result<Option<Earlier>> {
-    let path = Layout::new(out).journal();
-    if !path.exists() {
+    let layout = Layout::new(out);
+    layout.require_own()?;
+    if !layout.has_journal() {
         return Ok(None);
     }
+    let path = layout.journal();
     let mut earlier = None;
     for entry in Journal::read_only(&path)?.entries()? {
         match (entry?, &mut earlier) {
@@ -107,12 +208,13 @@ pub(super) fn take(layout: &Layout, header: &Header, start_over: bool) -> Result
             layout.out.display()
         )));
     }
+    refuse_links(layout)?;
     fsio::create_dir_all(&layout.own())?;
     let lock = Lock::take(&layout.lock(), &layout.out)?;
     if start_over {
         clear(layout)?;
     }
-    if !layout.journal().exists() {
+    if !layout.has_journal() {
         return Ok((lock, Ground::Fresh(begin(layout, header)?)));
     }
     let journal = Journal::open(&layout.journal())?;
@@ -120,7 +222,9 @@ pub(super) fn take(layout: &Layout, header: &Header, start_over: bool) -> Result
     let mut end = None;
     let mut restored = false;
     for entry in journal.entries()? {
-        match entry? {
+        let entry = entry?;
+        vet(layout, &entry)?;
+        match entry {
             Entry::Header(header) => known = Some(header),
             Entry::End(found) => end = Some(found),
             Entry::Restored(_) => restored = true,
@@ -203,7 +307,7 @@ fn inspect(layout: &Layout) -> Result<State> {
         own |= name == OWN;
         foreign |= name != OWN && !(name == REPORT && only_reports(&layout.report()));
     }
-    Ok(if foreign && !(own && layout.journal().exists()) {
+    Ok(if foreign && !(own && layout.has_journal()) {
         State::Foreign
     } else {
         State::Usable
@@ -227,7 +331,7 @@ fn only_reports(dir: &Path) -> bool {
 /// Removes what p7mill wrote below OUT; refuses, before anything is removed, where something else
 /// is there too.
 fn clear(layout: &Layout) -> Result<()> {
-    if !layout.journal().exists() {
+    if !layout.has_journal() {
         return Ok(());
     }
     let ours = Ours::read(layout)?;
@@ -277,25 +381,29 @@ impl Ours {
             files: HashSet::new(),
             maildirs: HashSet::new(),
         };
-        let out = |path: &str| layout.out.join(unescape_path(path));
+        let out = |path: &str| layout.below(path);
         for record in Journal::read_only(&layout.journal())?.records()? {
             match record? {
                 Record::Message(message) => {
                     if let Some(place) = message.out {
                         if place.end == 0 {
-                            ours.maildirs.insert(out(&place.mailbox));
+                            ours.maildirs.insert(out(&place.mailbox)?);
                         }
-                        ours.files.insert(out(&place.path));
-                        ours.files.insert(out(&place.mailbox));
+                        ours.files.insert(out(&place.path)?);
+                        ours.files.insert(out(&place.mailbox)?);
                     }
                 }
-                Record::File(file) => ours.files.extend(file.out.as_deref().map(out)),
+                Record::File(file) => {
+                    ours.files.extend(file.out.as_deref().map(out).transpose()?);
+                }
                 Record::Certificate(_) => {}
             }
         }
         if let Ok(rows) = super::manifest::read(layout) {
-            ours.files
-                .extend(rows.flatten().map(|row| out(&row.out_path)));
+            for row in rows.flatten() {
+                let place = below(&layout.out, &row.out_path, &layout.manifest())?;
+                ours.files.insert(place);
+            }
         }
         Ok(ours)
     }

@@ -23,7 +23,7 @@ use crate::text::hex;
 pub const FORMAT: u32 = 1;
 
 /// A longer line is no line of a journal: the largest message's findings stay well below.
-const MAX_LINE: u64 = 1 << 30;
+const MAX_LINE: u64 = 64 << 20;
 
 /// One line.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -134,7 +134,13 @@ impl Journal {
 
     /// As [`Journal::open`], for reading only.
     pub fn read_only(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(Error::io("open", path))?;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        fsio::require_plain(path)?;
+        let file = std::fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(fsio::plain_flags())
+            .open(path)
+            .map_err(Error::io("open", path))?;
         let mut journal = Self::at(file, path, true);
         journal.measure()?;
         Ok(journal)
@@ -175,6 +181,11 @@ impl Journal {
     pub fn append(&mut self, entry: &Entry) -> Result<()> {
         let json =
             serde_json::to_vec(entry).map_err(|e| Error::io("write", &self.path)(e.into()))?;
+        // Reading would stop there, and lose what follows without a word.
+        if json.len() as u64 + 18 > MAX_LINE {
+            let long = std::io::Error::other("what is found in one message is too long to note");
+            return Err(Error::io("write", &self.path)(long));
+        }
         self.pending.extend_from_slice(checksum(&json).as_bytes());
         self.pending.push(b' ');
         self.pending.extend_from_slice(&json);
@@ -239,12 +250,13 @@ impl Journal {
 
 fn open(mut options: std::fs::OpenOptions, path: &Path, create: bool) -> Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
+    fsio::require_plain(path)?;
     options
         .read(true)
         .write(true)
         .create(create)
         .mode(0o600)
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+        .custom_flags(fsio::plain_flags())
         .open(path)
         .map_err(Error::io("open", path))
 }

@@ -9,10 +9,11 @@ use std::path::Path;
 
 use super::ground::{Layout, REPORT};
 use super::journal::{Entry, Journal};
-use super::proof::hash_file;
+use super::proof::{hash_file, open_plain};
 use super::restore::restored_path;
 use super::{ground, originals};
 use crate::error::{Error, Result};
+use crate::fsio;
 use crate::ops::outcome::MessageFinding;
 use crate::report::record::{MessageRecord, OutPlace, Record};
 use crate::report::rows::ManifestRow;
@@ -161,7 +162,8 @@ fn file_row(out_path: String, in_sha256: String, out_sha256: String, outcome: &s
 /// not neutralised, so a leading `'` before such a beginning is taken off again.
 pub(super) fn read(layout: &Layout) -> Result<impl Iterator<Item = Result<ManifestRow>> + use<>> {
     let path = layout.manifest();
-    let file = std::fs::File::open(&path).map_err(Error::io("open", &path))?;
+    fsio::require_plain(&path)?;
+    let file = open_plain(&path)?;
     let reader = ::csv::Reader::from_reader(std::io::BufReader::new(file));
     Ok(reader.into_deserialize::<ManifestRow>().map(move |row| {
         let mut row = row.map_err(|error| Error::Damaged {

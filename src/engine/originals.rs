@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::ground::ORIGINALS;
+use super::ground::{Layout, ORIGINALS};
 use crate::error::{Error, Result};
 use crate::fsio;
 
@@ -23,6 +23,23 @@ pub(super) fn name(sha256: &str) -> String {
         "{ORIGINALS}/{}/{sha256}.eml",
         sha256.get(..2).unwrap_or_default()
     )
+}
+
+/// Whether this is the SHA-256 that an original can be named by.
+fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Where the original lies that the journal names by this SHA-256.
+pub(super) fn find(layout: &Layout, sha256: &str) -> Result<PathBuf> {
+    if is_sha256(sha256) {
+        Ok(layout.out.join(name(sha256)))
+    } else {
+        Err(Error::Damaged {
+            path: layout.journal(),
+            what: "it names an original by what is no SHA-256".into(),
+        })
+    }
 }
 
 impl Originals {
@@ -95,8 +112,7 @@ pub(super) fn list(out: &Path) -> Result<Vec<String>> {
             .file_name()
             .to_str()
             .and_then(|name| name.strip_suffix(".eml"));
-        if let Some(sha256) = sha256.filter(|hash| hash.len() == 64 && entry.file_type().is_file())
-        {
+        if let Some(sha256) = sha256.filter(|hash| is_sha256(hash) && entry.file_type().is_file()) {
             found.push(sha256.to_owned());
         }
     }

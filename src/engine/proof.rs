@@ -106,12 +106,11 @@ pub(super) fn hash_file(path: &Path) -> Result<String> {
 }
 
 /// Opens an ordinary file; never a link, never something that waits for a writer.
-fn open_plain(path: &Path) -> Result<std::fs::File> {
+pub(super) fn open_plain(path: &Path) -> Result<std::fs::File> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
     let file = std::fs::OpenOptions::new()
         .read(true)
-        .custom_flags(flags.bits().cast_signed())
+        .custom_flags(crate::fsio::plain_flags())
         .open(path)
         .map_err(Error::io("open", path))?;
     let metadata = file.metadata().map_err(Error::io("read", path))?;

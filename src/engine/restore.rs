@@ -6,7 +6,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::ground::Layout;
+use super::ground::{Layout, below, vet};
 use super::journal::{Entry, Journal, MailboxDone, Restored as RestoredEntry};
 use super::reporter::Reporter;
 use super::{manifest, originals, proof};
@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::fsio;
 use crate::limits::Limits;
 use crate::report::record::{MessageRecord, OutPlace, Record};
-use crate::text::{hex, unescape_path};
+use crate::text::hex;
 
 /// What was restored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -36,17 +36,21 @@ pub struct Restored {
 /// [`Error::Damaged`] where something in it is not what was written.
 pub fn restore(out: &Path, to: Option<&Path>, reporter: &dyn Reporter) -> Result<Restored> {
     let layout = Layout::new(out);
-    if !layout.journal().exists() {
+    if !layout.has_journal() {
         return Err(Error::Usage(format!(
             "{} was not written by p7mill",
             out.display()
         )));
     }
+    super::ground::refuse_links(&layout)?;
     let _lock = fsio::Lock::take(&layout.lock(), out)?;
     let mut journal = Journal::open(&layout.journal())?;
     let mut ended = false;
     for entry in journal.entries()? {
-        ended |= matches!(entry?, Entry::End(_));
+        let entry = entry?;
+        // Before anything is written: what leads out of OUT is not even begun with.
+        vet(&layout, &entry)?;
+        ended |= matches!(entry, Entry::End(_));
     }
     if !ended || journal.has_damaged_tail() {
         return Err(Error::Usage(format!(
@@ -168,7 +172,7 @@ impl Work<'_> {
             "mbox" => self.copy_unless_in_place(name),
             "maildir" => {
                 for folder in ["cur", "new", "tmp"] {
-                    fsio::create_dir_all(&self.to.join(unescape_path(name)).join(folder))?;
+                    fsio::create_dir_all(&self.place(name)?.join(folder))?;
                 }
                 changes.iter().try_for_each(|change| self.single(change))
             }
@@ -179,7 +183,7 @@ impl Work<'_> {
 
     /// An mbox is written anew beside itself, checked against the source's hash, and renamed.
     fn mbox(&self, name: &str, done: &MailboxDone, changes: &[Change]) -> Result<()> {
-        let path = self.layout.out.join(unescape_path(name));
+        let path = self.layout.below(name)?;
         let modified = modified(&path)?;
         let mailbox = Mailbox {
             name: name.to_owned(),
@@ -240,7 +244,7 @@ impl Work<'_> {
 
     /// A message that is a file of its own.
     fn single(&self, change: &Change) -> Result<()> {
-        let from = self.layout.out.join(unescape_path(&change.from));
+        let from = self.layout.below(&change.from)?;
         let target = self.target(&change.back)?;
         let now = [&from, &target].into_iter().find(|path| path.is_file());
         let Some(now) = now else {
@@ -262,7 +266,7 @@ impl Work<'_> {
     }
 
     fn original(&self, change: &Change) -> Result<Vec<u8>> {
-        let path = self.layout.out.join(originals::name(&change.in_sha256));
+        let path = originals::find(self.layout, &change.in_sha256)?;
         if !path.is_file() {
             return Err(Error::Usage(format!(
                 "{} is missing: originals were not kept, or were removed",
@@ -286,15 +290,20 @@ impl Work<'_> {
     }
 
     fn copy(&self, name: &str) -> Result<()> {
-        let from = self.layout.out.join(unescape_path(name));
+        let from = self.layout.below(name)?;
         let target = self.target(name)?;
         let mut input = File::open(&from).map_err(Error::io("open", &from))?;
         fsio::write_atomic(&target, |out| std::io::copy(&mut input, out).map(drop))?;
         set_modified(&target, modified(&from)?)
     }
 
+    /// Where what the journal names goes to.
+    fn place(&self, name: &str) -> Result<PathBuf> {
+        below(self.to, name, &self.layout.journal())
+    }
+
     fn target(&self, name: &str) -> Result<PathBuf> {
-        let target = self.to.join(unescape_path(name));
+        let target = self.place(name)?;
         if let Some(folder) = target.parent().filter(|folder| !folder.is_dir()) {
             fsio::create_dir_all(folder)?;
         }

@@ -54,7 +54,9 @@ impl Store {
         }
         // SQLite locks byte ranges and this locks the file: they do not meet, nothing stray is
         // left beside the store, and the file is made here, with its mode.
-        let lock = fsio::Lock::take(path, path)?;
+        // The user's own link to a store is followed; the lock itself follows none.
+        let place = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
+        let lock = fsio::Lock::take(&place, path)?;
         if !exists {
             let parent = path
                 .parent()
