@@ -7,12 +7,12 @@ use crate::error::Result;
 use crate::store::{Filter, Store, StoredCertificate};
 use crate::text::terminal_safe;
 
-/// Every certificate that may be used: `usable`, `given` and authorities. What is quarantined
-/// must not enter other programs by the back door.
+/// Every `usable` certificate: proven by a signature of its owner. Authorities are left out, since
+/// a program that takes them in may trust them, and so is what is only named or quarantined.
 pub fn pem(store: &Store) -> Result<String> {
     let all = store.certificates()?;
     Ok(write(all.iter().filter(|certificate| {
-        certificate.status != crate::store::Status::Quarantined
+        certificate.status == crate::store::Status::Usable
     })))
 }
 
