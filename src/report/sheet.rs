@@ -23,10 +23,27 @@ pub struct Target<'a> {
     pub jsonl: bool,
 }
 
+impl Target<'_> {
+    /// The report called `name` in the formats not asked for. None in a folder without a
+    /// summary.json, where no run of p7mill has ended: what lies there is somebody else's.
+    fn unwanted(&self, name: &str) -> Vec<PathBuf> {
+        let Some(dir) = self.dir.filter(|dir| dir.join("summary.json").is_file()) else {
+            return Vec::new();
+        };
+        [(self.csv, "csv"), (self.jsonl, "jsonl")]
+            .iter()
+            .filter(|(wanted, _)| !wanted)
+            .map(|(_, extension)| dir.join(format!("{name}.{extension}")))
+            .collect()
+    }
+}
+
 /// One report, in the formats asked for.
 pub(super) struct Sheet<R> {
     csv: Option<Pending>,
     jsonl: Option<Pending>,
+    /// What an earlier run may have written here in the format that is not asked for.
+    stale: Vec<PathBuf>,
     row: PhantomData<R>,
 }
 
@@ -42,6 +59,7 @@ impl<R: Row> Sheet<R> {
         let mut sheet = Self {
             csv: pending(target.csv, "csv")?,
             jsonl: pending(target.jsonl, "jsonl")?,
+            stale: target.unwanted(name),
             row: PhantomData,
         };
         if let Some(pending) = &mut sheet.csv {
@@ -61,12 +79,21 @@ impl<R: Row> Sheet<R> {
         Ok(())
     }
 
-    /// Puts the files in their place.
+    /// Puts the files in their place, alone: reports of two runs must not lie side by side.
     pub(super) fn finish(self) -> Result<()> {
         self.csv
             .into_iter()
             .chain(self.jsonl)
-            .try_for_each(Pending::finish)
+            .try_for_each(Pending::finish)?;
+        for path in &self.stale {
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::io("remove", path)(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 
@@ -137,6 +164,28 @@ impl Drop for Pending {
 mod tests {
     use super::super::rows::SourceRow;
     use super::*;
+
+    #[test]
+    fn a_report_of_an_earlier_run_in_the_other_format_goes_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["sources.jsonl", "mine.jsonl"] {
+            fsio::create(&dir.path().join(name)).unwrap();
+        }
+        let target = Target {
+            dir: Some(dir.path()),
+            csv: true,
+            jsonl: false,
+        };
+        let run = || {
+            let sheet = Sheet::<SourceRow>::open(target, "sources").unwrap();
+            sheet.finish().unwrap();
+            dir.path().join("sources.jsonl").exists()
+        };
+        assert!(run(), "no run of p7mill ended here");
+        fsio::create(&dir.path().join("summary.json")).unwrap();
+        assert!(!run());
+        assert!(dir.path().join("mine.jsonl").exists());
+    }
 
     #[test]
     fn nothing_stands_under_a_final_name_before_it_is_whole() {
