@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::options::{
-    KeyArgs, NowArgs, OutArgs, ReportArgs, RequiredKeyArgs, RequiredStoreArgs, RequiredTrustArgs,
-    RunArgs, SealArgs, SourceArgs, StoreArgs, TalkArgs, TrustArgs,
+    FilledStoreArgs, HarvestStoreArgs, KeyArgs, NowArgs, OutArgs, ReadStoreArgs, ReportArgs,
+    RequiredKeyArgs, RequiredStoreArgs, RequiredTrustArgs, RunArgs, SealArgs, SourceArgs, TalkArgs,
+    TrustArgs,
 };
 use super::values::{self, ExportFormat};
 
@@ -17,7 +18,6 @@ use super::values::{self, ExportFormat};
     version,
     about,
     max_term_width = 100,
-    disable_help_subcommand = true,
     after_help = "\
 The main job, in one pass:
   p7mill migrate ARCHIVE --keys KEYS --trust CA --store certs.db --out OUT
@@ -65,6 +65,7 @@ pub(crate) enum Command {
     /// Every message whose key is at hand is written decrypted, every other byte for byte as it was, with a row that
     /// says why. PATH - reads one message or an mbox and writes it to standard output.
     #[command(
+        override_usage = "p7mill decrypt [OPTIONS] --keys <PATH> --out <DIR> <PATH>...\n       p7mill decrypt [OPTIONS] --keys <PATH> -",
         after_help = "Example:\n  p7mill decrypt sample-data/archive --keys sample-data/keys --out OUT"
     )]
     Decrypt(DecryptArgs),
@@ -72,6 +73,7 @@ pub(crate) enum Command {
     ///
     /// The recipients of every encrypted message are replaced by those named with --to.
     #[command(
+        override_usage = "p7mill reencrypt [OPTIONS] --keys <PATH> --to <CERTFILE|ADDRESS> --out <DIR> <PATH>...\n       p7mill reencrypt [OPTIONS] --keys <PATH> --to <CERTFILE|ADDRESS> -",
         after_help = "Example:\n  p7mill reencrypt sample-data/archive --keys sample-data/keys \\\n    \
                       --to sample-data/keys/e.kovac.pem --out OUT"
     )]
@@ -81,6 +83,7 @@ pub(crate) enum Command {
     /// Without --keys nothing is opened, without --trust no chain is trusted, without --store nothing is harvested;
     /// with --to encrypted messages are re-encrypted instead of decrypted.
     #[command(
+        override_usage = "p7mill migrate [OPTIONS] --out <DIR> <PATH>...",
         after_help = "Example:\n  p7mill migrate sample-data/archive --keys sample-data/keys \\\n    \
                       --trust sample-data/ca --store certs.db --out OUT"
     )]
@@ -129,7 +132,7 @@ pub(crate) struct VerifyArgs {
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
     #[command(flatten)]
-    pub(crate) store: StoreArgs,
+    pub(crate) store: ReadStoreArgs,
     #[command(flatten)]
     pub(crate) report: ReportArgs,
     #[command(flatten)]
@@ -142,7 +145,7 @@ pub(crate) struct HarvestArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     #[command(flatten)]
-    pub(crate) store: RequiredStoreArgs,
+    pub(crate) store: HarvestStoreArgs,
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
     #[command(flatten)]
@@ -186,7 +189,7 @@ pub(crate) struct ReencryptArgs {
     #[command(flatten)]
     pub(crate) seal: SealArgs,
     #[command(flatten)]
-    pub(crate) store: StoreArgs,
+    pub(crate) store: ReadStoreArgs,
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
     #[command(flatten)]
@@ -205,7 +208,7 @@ pub(crate) struct MigrateArgs {
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
     #[command(flatten)]
-    pub(crate) store: StoreArgs,
+    pub(crate) store: FilledStoreArgs,
     /// Re-encrypt instead of decrypting: a certificate file, or an address that is looked up in --store
     #[arg(
         long,
@@ -252,7 +255,7 @@ pub(crate) enum StoreCommand {
         after_help = "Example:\n  p7mill store show --store certs.db m.brandt@nordhafen.example"
     )]
     Show(StoreShowArgs),
-    /// Writes certificates that may be used to standard output
+    /// Writes the usable certificates to standard output
     #[command(
         after_help = "Example:\n  p7mill store export --store certs.db --format pem > certs.pem"
     )]

@@ -2,13 +2,16 @@
 
 use p7mill::Result;
 use p7mill::engine;
+use p7mill::report::summary::plural;
 use p7mill::text::escape_path;
 
 use super::args::CheckArgs;
+use super::paths;
 use super::printer::{Printer, Tone};
 
 /// Runs it; the exit code: 3 where there are differences.
 pub(crate) fn run(arguments: &CheckArgs, printer: &Printer) -> Result<u8> {
+    paths::check_tree(&arguments.out)?;
     let differences = engine::check(&arguments.out)?;
     for difference in &differences {
         printer.result(&format!("{difference}\n"))?;
@@ -18,9 +21,9 @@ pub(crate) fn run(arguments: &CheckArgs, printer: &Printer) -> Result<u8> {
         printer.summary(&format!("{} {well}\n", escape_path(&arguments.out)))?;
         return Ok(0);
     }
-    let count = printer.tone(Tone::Bad, &format!("differences: {}", differences.len()));
+    let count = printer.tone(Tone::Bad, &plural(differences.len() as u64, "difference"));
     printer.summary(&format!(
-        "\n{} and its manifest, {count}\n",
+        "\n{count} between {} and its manifest\n",
         escape_path(&arguments.out)
     ))?;
     Ok(3)

@@ -1,13 +1,17 @@
 //! From a command's request to a finished run: settings, the engine, the summary, the exit code.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
 use p7mill::engine::{self, Finished};
+use p7mill::keys::keyring::{KeyFileStatus, KeyRing};
+use p7mill::report::Telling;
+use p7mill::report::summary::plural;
 use p7mill::text::{escape_path, terminal_safe};
 use p7mill::{Error, Result};
 
 use super::interrupt::Interrupt;
-use super::options::TalkArgs;
+use super::options::{PassphraseArgs, TalkArgs};
 use super::printer::{Printer, Tone};
 use super::progress::Progress;
 use super::settings::{Request, Settings};
@@ -30,12 +34,13 @@ pub(crate) fn run(request: &Request<'_>, talk: &TalkArgs, printer: &Printer) -> 
         printer.note(note);
     }
     let keyring = &settings.context.keyring;
+    let many = |number: usize, noun| plural(number as u64, noun);
     printer.detail(&format!(
-        "{} keys open, {} key files locked, {} trust anchors, {} certificates to look signers up in",
-        keyring.keys().len(),
-        settings.job.info.locked_key_files.len(),
-        settings.job.info.anchors.len(),
-        settings.context.pool.len(),
+        "{} open, {} locked, {}, {} to look signers up in",
+        many(keyring.keys().len(), "key"),
+        many(settings.job.info.locked_key_files.len(), "key file"),
+        many(settings.job.info.anchors.len(), "trust anchor"),
+        many(settings.context.pool.len(), "certificate"),
     ));
     let interrupt = Interrupt::watch()?;
     let progress = Progress::new(talk, printer, &interrupt);
@@ -49,7 +54,74 @@ pub(crate) fn run(request: &Request<'_>, talk: &TalkArgs, printer: &Printer) -> 
         &progress,
     )?;
     printer.summary(&summary(&finished, request, &settings, printer))?;
+    if finished.totals.messages == 0 {
+        let places: Vec<_> = request.paths.iter().map(|path| escape_path(path)).collect();
+        printer.note(&terminal_safe(&format!(
+            "no mail found in {}",
+            places.join(", ")
+        )));
+    }
     Ok(finished.exit_code)
+}
+
+/// What a person should know of the key files before a run that opens mail: which cannot be read,
+/// and whether there is any private key in them.
+///
+/// # Errors
+/// [`Error::Usage`] without one, where opening is all that a command is for.
+pub(crate) fn look_at_keys(
+    request: &Request<'_>,
+    keyring: &KeyRing,
+    notes: &mut Vec<String>,
+) -> Result<()> {
+    if request.keys.is_empty() || !matches!(request.command, "decrypt" | "reencrypt" | "migrate") {
+        return Ok(());
+    }
+    let safe = |path: &PathBuf| terminal_safe(&escape_path(path));
+    let mut private = !keyring.keys().is_empty();
+    for file in keyring.files() {
+        match file.status {
+            KeyFileStatus::Unreadable(why) => {
+                notes.push(format!("key file {} is left out: {why}", safe(&file.path)));
+            }
+            KeyFileStatus::Open | KeyFileStatus::Locked => private = true,
+            KeyFileStatus::NoKey => {}
+        }
+    }
+    if private {
+        return Ok(());
+    }
+    let places: Vec<_> = request.keys.iter().map(safe).collect();
+    let none = format!(
+        "no private key found in {}; nothing can be opened",
+        places.join(", ")
+    );
+    if request.command == "migrate" {
+        notes.push(none);
+        return Ok(());
+    }
+    // The error ends the run before the notes are told.
+    notes.push(none);
+    Err(Error::Usage(std::mem::take(notes).join("\n")))
+}
+
+/// What the summary has to know beside the totals.
+pub(crate) fn telling<'a>(
+    request: &Request<'a>,
+    settings: &Settings,
+    printer: &Printer,
+) -> Telling<'a> {
+    let job = &settings.job;
+    let extension = if job.csv { "csv" } else { "jsonl" };
+    let piped = request.paths.iter().any(|path| paths::is_stdin(path));
+    let written = job.report.is_some() || job.out.is_some();
+    Telling {
+        command: request.command,
+        reports: (written && !piped).then_some(extension),
+        writes: request.out.is_some_and(|out| !out.dry_run),
+        passphrases: request.passphrases.is_some_and(PassphraseArgs::given),
+        verbose: printer.is_verbose(),
+    }
 }
 
 /// What a tired administrator reads: the library's lines, then where everything is.
@@ -68,7 +140,12 @@ fn summary(
     } else {
         Tone::Bad
     };
-    for (index, line) in finished.totals.lines(request.command).iter().enumerate() {
+    for (index, line) in finished
+        .totals
+        .lines(&telling(request, settings, printer))
+        .iter()
+        .enumerate()
+    {
         let line = if index == 0 {
             printer.tone(tone, line)
         } else {

@@ -52,6 +52,13 @@ pub(crate) struct PassphraseArgs {
     pub(crate) passphrases: Option<PathBuf>,
 }
 
+impl PassphraseArgs {
+    /// Whether any of them is used.
+    pub(crate) fn given(&self) -> bool {
+        self.passphrases.is_some() || self.passphrase_file.is_some() || self.passphrase_fd.is_some()
+    }
+}
+
 /// Whom to trust.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Trust")]
@@ -95,18 +102,39 @@ pub(crate) struct NowArgs {
     pub(crate) now: Option<i64>,
 }
 
-/// The certificate store, where a command can do without.
+/// The certificate store, where a command fills it but can do without.
 #[derive(Debug, Args)]
-pub(crate) struct StoreArgs {
-    /// The certificate store; made if it does not exist
+pub(crate) struct FilledStoreArgs {
+    /// The certificate store that receives the harvest; made if it does not exist
     #[arg(long, value_name = "FILE", help_heading = "Certificates")]
     pub(crate) store: Option<PathBuf>,
 }
 
-/// The certificate store, where it is what the command is about.
+/// The certificate store, where a command looks into it but can do without.
+#[derive(Debug, Args)]
+pub(crate) struct ReadStoreArgs {
+    /// The certificate store to look certificates up in; must exist, is only read
+    #[arg(long, value_name = "FILE", help_heading = "Certificates")]
+    pub(crate) store: Option<PathBuf>,
+}
+
+/// The certificate store, where filling it is what the command is about.
+#[derive(Debug, Args)]
+pub(crate) struct HarvestStoreArgs {
+    /// The certificate store that receives the harvest; made if it does not exist
+    #[arg(
+        long,
+        value_name = "FILE",
+        required = true,
+        help_heading = "Certificates"
+    )]
+    pub(crate) store: PathBuf,
+}
+
+/// The certificate store, where looking into it is what the command is about.
 #[derive(Debug, Args)]
 pub(crate) struct RequiredStoreArgs {
-    /// The certificate store
+    /// The certificate store; must exist, is only read
     #[arg(
         long,
         value_name = "FILE",

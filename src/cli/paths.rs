@@ -25,6 +25,14 @@ pub(crate) fn check_sources(paths: &[PathBuf]) -> Result<()> {
     Ok(())
 }
 
+/// OUT of an earlier run is there.
+pub(crate) fn check_tree(out: &Path) -> Result<()> {
+    if out.is_dir() {
+        return Ok(());
+    }
+    Err(Error::Usage(format!("{}: no such folder", out.display())))
+}
+
 /// Sources are only read: every output lies apart from every PATH. The engine sees to that too, but
 /// by then the store would have been made.
 pub(crate) fn check_targets(request: &Request<'_>) -> Result<()> {

@@ -5,6 +5,7 @@ use std::io::Write;
 use p7mill::engine::{self, Reporter};
 use p7mill::{Error, Result};
 
+use super::job;
 use super::printer::Printer;
 use super::settings::{Request, Settings};
 
@@ -42,7 +43,10 @@ pub(crate) fn run(
         (writes && !dry_run).then_some(&mut output as &mut dyn Write),
         reporter,
     )?;
-    let lines = finished.totals.lines(request.command).join("\n");
+    let lines = finished
+        .totals
+        .lines(&job::telling(request, settings, printer))
+        .join("\n");
     if writes {
         printer.note(&lines);
     } else {

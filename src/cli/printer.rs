@@ -90,6 +90,11 @@ impl Printer {
         }
     }
 
+    /// Whether `-v` asks to be told more.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose
+    }
+
     /// `text` in the tone, where there is colour.
     pub(crate) fn tone(&self, tone: Tone, text: &str) -> String {
         let code = match tone {

@@ -2,23 +2,27 @@
 
 use p7mill::Result;
 use p7mill::engine;
+use p7mill::report::summary::plural;
 use p7mill::text::escape_path;
 
 use super::args::RestoreArgs;
 use super::interrupt::Interrupt;
 use super::options::TalkArgs;
+use super::paths;
 use super::printer::Printer;
 use super::progress::Progress;
 
 /// Runs it; the exit code.
 pub(crate) fn run(arguments: &RestoreArgs, talk: &TalkArgs, printer: &Printer) -> Result<u8> {
+    paths::check_tree(&arguments.tree)?;
     let interrupt = Interrupt::watch()?;
     let progress = Progress::new(talk, printer, &interrupt);
     let restored = engine::restore(&arguments.tree, arguments.out.as_deref(), &progress)?;
     let place = escape_path(arguments.out.as_ref().unwrap_or(&arguments.tree));
     printer.summary(&format!(
-        "{} messages in {} mailboxes are in {place} as they were before the run\n",
-        restored.messages, restored.mailboxes
+        "{} in {}: now in {place} as before the run\n",
+        plural(restored.messages, "message"),
+        plural(restored.mailboxes, "mailbox")
     ))?;
     Ok(0)
 }

@@ -23,7 +23,7 @@ use p7mill::{Error, Result};
 use super::options::{
     Cipher, Format, JudgingArgs, Mode, OutArgs, PassphraseArgs, Program, RunArgs, SealArgs,
 };
-use super::{custody, paths, unlock};
+use super::{custody, job, paths, unlock};
 
 /// What a command asks for, as its flags say it; what a command does not have is empty.
 #[derive(Default)]
@@ -100,6 +100,7 @@ impl Settings {
             recipients.push(recipient_in_store(store.as_ref(), address, now)?);
         }
         let keyring = keyring(request.keys, request.passphrases)?;
+        job::look_at_keys(request, &keyring, &mut notes)?;
         // What the command line names goes before what was harvested.
         let mut pool = Pool::new();
         let named = anchors.iter().chain(&intermediates);

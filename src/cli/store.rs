@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use p7mill::cert::certificate::Certificate;
+use p7mill::report::summary::plural;
 use p7mill::store::{Filter, Store, StoredCertificate, StoredSighting, export};
 use p7mill::text::{hex, rfc3339, terminal_safe};
 use p7mill::{Error, Result};
@@ -73,7 +74,7 @@ fn listing(all: &[StoredCertificate]) -> String {
         ],
         &rows,
     );
-    let _ = writeln!(text, "\n{} certificates", all.len());
+    let _ = writeln!(text, "\n{}", plural(all.len() as u64, "certificate"));
     text
 }
 

@@ -30,10 +30,7 @@ pub(crate) fn passphrases(options: Option<&PassphraseArgs>, wanted: bool) -> Res
             .read_fd(number)
             .map_err(|error| named("--passphrase-fd", error))?;
     }
-    let told = options.passphrases.is_some()
-        || options.passphrase_file.is_some()
-        || options.passphrase_fd.is_some();
-    if !told && std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
+    if !options.given() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal() {
         passphrases.set_prompt(Box::new(|file| {
             let question = format!(
                 "Passphrase for {} (Enter leaves it locked): ",

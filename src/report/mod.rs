@@ -34,5 +34,6 @@ pub use custody::RunInfo;
 pub use judging::Judging;
 pub(crate) use sheet::Pending;
 pub use sheet::Target;
+pub use summary::Telling;
 pub use totals::Totals;
 pub use write::{OnSighting, Records, file_names, files_in, write};

@@ -1,20 +1,48 @@
 //! The lines that a tired administrator reads at the end of a run.
 
-use super::totals::Totals;
+use super::totals::{NotValid, Totals};
 use crate::text::terminal_safe;
 
 /// Rows of the table of missing keys that a terminal shows.
 const MISSING_SHOWN: usize = 10;
 
+/// What a summary has to know of the run beside its totals, to give no advice that was just followed
+/// and to point at nothing that is not there.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Telling<'a> {
+    /// The command's name.
+    pub command: &'a str,
+    /// The extension of the reports that were written, `csv` or `jsonl`; `None` without reports.
+    pub reports: Option<&'a str>,
+    /// Whether mail is written, to a folder or to standard output.
+    pub writes: bool,
+    /// Whether passphrases were given by an option.
+    pub passphrases: bool,
+    /// Whether what costs nothing is told too.
+    pub verbose: bool,
+}
+
+impl Telling<'_> {
+    /// Points at a report, or says how to get it. `says` goes on from its name.
+    fn report(&self, name: &str, says: &str) -> String {
+        match self.reports {
+            Some(extension) => format!("{name}.{extension} {says}"),
+            None => format!("add --report DIR for {name}.csv, which {says}"),
+        }
+    }
+}
+
 impl Totals {
-    /// The summary of a run of `command`, line by line, safe for a terminal. What matters first
-    /// stands first: whether every message is accounted for, then what failed and what to do.
-    pub fn lines(&self, command: &str) -> Vec<String> {
+    /// The summary of a run, line by line, safe for a terminal. What matters first stands first:
+    /// whether every message is accounted for, then what failed and what to do.
+    pub fn lines(&self, telling: &Telling<'_>) -> Vec<String> {
         let mut lines = vec![self.accounted()];
         self.outcome_lines(&mut lines);
-        self.verdict_line(command, &mut lines);
-        self.failure_lines(&mut lines);
-        self.missing_lines(&mut lines);
+        self.signature_lines(telling, &mut lines);
+        self.failure_lines(telling, &mut lines);
+        self.locked_lines(telling, &mut lines);
+        self.file_lines(telling, &mut lines);
+        self.missing_lines(telling, &mut lines);
         lines.iter().map(|line| terminal_safe(line)).collect()
     }
 
@@ -24,15 +52,23 @@ impl Totals {
             plural(self.messages, "message"),
             plural(self.mailboxes, "mailbox")
         );
+        // Nobody knows how many messages are in a file that was not read.
+        let unread = match self.failed_files {
+            0 => None,
+            1 => Some("; 1 file was not read".to_owned()),
+            number => Some(format!("; {number} files were not read")),
+        };
         match self.written {
-            None => found,
+            None => found + &unread.unwrap_or_default(),
             Some(written) if written == self.messages => {
-                format!("{found}, {written} written: all accounted for")
+                let rest = unread.unwrap_or_else(|| ": all accounted for".to_owned());
+                format!("{found}, {written} written{rest}")
             }
             Some(written) => {
                 format!(
-                    "{found}, but {written} written: {} MISSING",
-                    self.messages.abs_diff(written)
+                    "{found}, but {written} written: {} MISSING{}",
+                    self.messages.abs_diff(written),
+                    unread.unwrap_or_default()
                 )
             }
         }
@@ -59,18 +95,35 @@ impl Totals {
         }
     }
 
-    fn verdict_line(&self, command: &str, lines: &mut Vec<String>) {
-        if command == "verify" && !self.all_valid() {
-            lines.push("not every signature is valid: signatures.csv says why, one row each (--report DIR)".into());
+    fn signature_lines(&self, telling: &Telling<'_>, lines: &mut Vec<String>) {
+        if telling.command != "verify" || self.all_valid() {
+            return;
+        }
+        lines.push(format!(
+            "not every signature is valid; {}:",
+            telling.report("signatures", "says why, a row each")
+        ));
+        lines.extend(self.not_valid_named.iter().map(not_valid));
+        let more = self
+            .not_valid()
+            .saturating_sub(self.not_valid_named.len() as u64);
+        if more > 0 {
+            lines.push(format!("  … and {more} more"));
         }
     }
 
-    fn failure_lines(&self, lines: &mut Vec<String>) {
+    fn failure_lines(&self, telling: &Telling<'_>, lines: &mut Vec<String>) {
         let failed = self.failed();
         if failed > 0 {
+            let became = match (telling.writes, failed) {
+                (false, _) => "cannot be opened",
+                (true, 1) => "failed and stayed as it was",
+                (true, _) => "failed and stayed as they were",
+            };
             lines.push(format!(
-                "{} failed and stayed as they were; failed.csv says what to do about each:",
-                plural(failed, "message")
+                "{} {became}; {}:",
+                plural(failed, "message"),
+                telling.report("failed", "says what to do about each")
             ));
         }
         for (outcome, reasons) in &self.failures {
@@ -85,18 +138,10 @@ impl Totals {
             } else {
                 format!(" ({})", named.join(", "))
             };
-            lines.push(format!("  {number} {outcome}{why}: {}", hint(outcome)));
-        }
-        for (file, messages) in &self.locked_files {
-            let cost = if *messages == 0 {
-                String::new()
-            } else {
-                format!(
-                    "; {} cannot be read without it",
-                    plural(*messages, "message")
-                )
-            };
-            lines.push(format!("  key file {file} is locked{cost}"));
+            lines.push(format!(
+                "  {number} {outcome}{why}: {}",
+                hint(outcome, telling)
+            ));
         }
         if failed > 0 && self.written.is_some() {
             lines.push(
@@ -110,29 +155,60 @@ impl Totals {
                 plural(self.accepted, "failure")
             ));
         }
-        if self.failed_files > 0 {
-            lines.push(format!(
-                "{} not read; sources.csv names all:",
-                plural(self.failed_files, "file")
-            ));
-            lines.extend(
-                self.failed_files_named
-                    .iter()
-                    .map(|file| format!("  {}: {}", file.path, file.status)),
-            );
+    }
+
+    /// The locked key files that messages need, or may need.
+    fn locked_lines(&self, telling: &Telling<'_>, lines: &mut Vec<String>) {
+        let perhaps = self
+            .failures
+            .get("no-key")
+            .is_some_and(|reasons| reasons.contains_key("maybe-in-locked-file"));
+        for (file, messages) in &self.locked_files {
+            if *messages == 0 && !perhaps && !telling.verbose {
+                continue;
+            }
+            let cost = match *messages {
+                0 => String::new(),
+                number => format!("; {} cannot be read without it", plural(number, "message")),
+            };
+            lines.push(if telling.passphrases {
+                format!("  none of the given passphrases opens {file}{cost}")
+            } else {
+                format!("  key file {file} is locked{cost}")
+            });
         }
     }
 
-    fn missing_lines(&self, lines: &mut Vec<String>) {
+    fn file_lines(&self, telling: &Telling<'_>, lines: &mut Vec<String>) {
+        if self.failed_files == 0 {
+            return;
+        }
+        lines.push(format!(
+            "{} not read; {}:",
+            plural(self.failed_files, "file"),
+            telling.report("sources", "names every file")
+        ));
+        lines.extend(
+            self.failed_files_named
+                .iter()
+                .map(|file| format!("  {}: {}", file.path, file.status)),
+        );
+    }
+
+    fn missing_lines(&self, telling: &Telling<'_>, lines: &mut Vec<String>) {
         let Some(last) = self.missing_named.iter().take(MISSING_SHOWN).next_back() else {
             return;
         };
         let shown = self.missing_named.len().min(MISSING_SHOWN) as u64;
+        let share = match (last.cumulative_percent.as_str(), self.unopened) {
+            ("100.0", 1) => "it".to_owned(),
+            ("100.0", _) => "all of them".to_owned(),
+            (percent, _) => format!("at least {percent} % of them"),
+        };
         lines.push(format!(
-            "{} for a key; {} would open at least {} % of them:",
+            "{} for a key; {} would open {share}:",
             plural_wait(self.unopened, "encrypted message"),
             plural(shown, "key file"),
-            last.cumulative_percent
         ));
         let rows = self.missing_named.iter().take(MISSING_SHOWN);
         lines.push(format!(
@@ -143,7 +219,7 @@ impl Totals {
             let name = if row.serial.is_empty() {
                 format!("key identifier {}", row.ski)
             } else {
-                format!("serial {}, {}", row.serial, row.issuer)
+                format!("serial {} issued by {}", row.serial, row.issuer)
             };
             let whose = match row.address_source.as_str() {
                 "certificate" => format!("{} ({name})", row.address),
@@ -157,25 +233,54 @@ impl Totals {
         }));
         if self.missing_keys > shown {
             lines.push(format!(
-                "  and {} more, see missing-keys.csv",
-                self.missing_keys - shown
+                "  and {} more; {}",
+                self.missing_keys - shown,
+                telling.report("missing-keys", "names all")
             ));
         }
     }
 }
 
-fn hint(outcome: &str) -> &'static str {
-    match outcome {
-        "no-key" => "more key files are needed, see missing-keys.csv",
+fn not_valid(signature: &NotValid) -> String {
+    let part = if signature.part.is_empty() {
+        String::new()
+    } else {
+        format!(" part {}", signature.part)
+    };
+    let signer = if signature.signer.is_empty() {
+        "an unknown signer"
+    } else {
+        &signature.signer
+    };
+    let why = if signature.reasons.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", signature.reasons)
+    };
+    format!(
+        "  {} {}{part}, {signer}: {}{why}",
+        signature.mailbox, signature.ordinal, signature.verdict
+    )
+}
+
+fn hint(outcome: &str, telling: &Telling<'_>) -> String {
+    let hint = match outcome {
+        "no-key" => {
+            let where_from = telling.report("missing-keys", "says whose");
+            return format!("more key files are needed; {where_from}");
+        }
+        "locked" if telling.passphrases => "a key file stays locked with the passphrases given",
         "locked" => "passphrases are needed, see --passphrases",
         "undecryptable" => "the key is there but does not open them",
         "malformed" => "damaged or cut off; look for another copy",
         "unsupported" => "an algorithm or form that this version does not know",
         _ => "a policy or limit; docs/reference/reasons.md explains each",
-    }
+    };
+    hint.to_owned()
 }
 
-fn plural(number: u64, noun: &str) -> String {
+/// A number and what is counted, in the right number.
+pub fn plural(number: u64, noun: &str) -> String {
     match (number, noun) {
         (1, _) => format!("1 {noun}"),
         (_, "mailbox") => format!("{number} mailboxes"),
@@ -190,7 +295,9 @@ fn plural_wait(number: u64, noun: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rows::MissingKeyRow;
+    use std::collections::BTreeMap;
+
+    use super::super::rows::{MissingKeyRow, SignatureRow};
     use super::*;
 
     #[test]
@@ -202,15 +309,96 @@ mod tests {
             ..Totals::default()
         };
         assert_eq!(
-            totals.lines("migrate"),
+            totals.lines(&Telling::default()),
             ["3 messages in 1 mailbox, 3 written: all accounted for"]
         );
         totals.written = Some(2);
         assert_eq!(
-            totals.lines("migrate")[0],
+            totals.lines(&Telling::default())[0],
             "3 messages in 1 mailbox, but 2 written: 1 MISSING"
         );
         assert_eq!(totals.exit_code("migrate"), 3);
+        totals.failed_files = 1;
+        totals.written = Some(3);
+        assert_eq!(
+            totals.lines(&Telling::default())[0],
+            "3 messages in 1 mailbox, 3 written; 1 file was not read"
+        );
+        totals.written = None;
+        assert_eq!(
+            totals.lines(&Telling::default())[0],
+            "3 messages in 1 mailbox; 1 file was not read"
+        );
+    }
+
+    #[test]
+    fn nothing_points_at_a_report_that_is_not_there() {
+        let one = BTreeMap::from([(String::new(), 1)]);
+        let totals = Totals {
+            failures: BTreeMap::from([("no-key".into(), one.clone()), ("locked".into(), one)]),
+            locked_files: BTreeMap::from([("h.p12".into(), 1), ("idle.p12".into(), 0)]),
+            ..Totals::default()
+        };
+        let said = totals.lines(&Telling::default()).join("\n");
+        assert!(
+            said.contains("2 messages cannot be opened; add --report DIR for failed.csv"),
+            "{said}"
+        );
+        assert!(
+            said.contains("add --report DIR for missing-keys.csv"),
+            "{said}"
+        );
+        assert!(said.contains("see --passphrases"), "{said}");
+        assert!(
+            said.contains("key file h.p12 is locked; 1 message"),
+            "{said}"
+        );
+        assert!(!said.contains("idle.p12"), "{said}");
+        let telling = Telling {
+            reports: Some("jsonl"),
+            writes: true,
+            passphrases: true,
+            verbose: true,
+            ..Telling::default()
+        };
+        let said = totals.lines(&telling).join("\n");
+        assert!(
+            said.contains("2 messages failed and stayed as they were; failed.jsonl says"),
+            "{said}"
+        );
+        assert!(
+            !said.contains("--passphrases") && !said.contains("--report"),
+            "{said}"
+        );
+        assert!(
+            said.contains("none of the given passphrases opens idle.p12"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn signatures_that_are_not_valid_are_named_and_the_rest_counted() {
+        let mut totals = Totals::default();
+        for ordinal in 1..=12 {
+            totals.add_signature(&SignatureRow {
+                mailbox: "M.mbox".into(),
+                ordinal,
+                signer: "a\u{1b}@x".into(),
+                verdict: "invalid".into(),
+                reasons: "digest-mismatch".into(),
+                ..SignatureRow::default()
+            });
+        }
+        let telling = Telling {
+            command: "verify",
+            ..Telling::default()
+        };
+        let lines = totals.lines(&telling);
+        assert!(
+            lines.contains(&"  M.mbox 10, a\\u{1b}@x: invalid (digest-mismatch)".to_owned()),
+            "{lines:?}"
+        );
+        assert_eq!(lines.last().map(String::as_str), Some("  … and 2 more"));
     }
 
     #[test]
@@ -229,14 +417,14 @@ mod tests {
             missing_named: vec![row],
             ..Totals::default()
         };
-        let lines = totals.lines("scan");
+        let lines = totals.lines(&Telling::default());
         assert_eq!(
             lines[1],
             "5 encrypted messages wait for a key; 1 key file would open at least 97.3 % of them:"
         );
         assert_eq!(
             lines[3],
-            "         4   97.3 %  missing  serial 0a, CN=\\u{1b}[2J"
+            "         4   97.3 %  missing  serial 0a issued by CN=\\u{1b}[2J"
         );
     }
 }

@@ -12,6 +12,9 @@ use crate::ops::outcome::{Action, MessageFinding, Verdict};
 /// Rows that are kept by name before the rest is only counted.
 const NAMED: usize = 20;
 
+/// The same for signatures.
+const SIGNATURES_NAMED: usize = 10;
+
 type Counts = BTreeMap<String, u64>;
 
 /// What a run found and did. The same inputs give the same totals.
@@ -39,6 +42,9 @@ pub struct Totals {
     pub accepted: u64,
     /// By verdict.
     pub signatures: Counts,
+    /// The first signatures that are not `valid`, with why.
+    #[serde(default)]
+    pub not_valid_named: Vec<NotValid>,
     /// By what they do (`digest`, `content_encryption` …) and name.
     pub algorithms: BTreeMap<String, Counts>,
     /// By status.
@@ -66,6 +72,23 @@ pub struct FailedFile {
     pub path: String,
     /// As in sources.csv.
     pub status: String,
+}
+
+/// A signature that is not `valid`, named as in signatures.csv.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotValid {
+    /// The source mailbox's name.
+    pub mailbox: String,
+    /// Of the message, from 1.
+    pub ordinal: u64,
+    /// The section of an attached message; else empty.
+    pub part: String,
+    /// The certificate's addresses, or its common name; empty where neither is known.
+    pub signer: String,
+    /// `invalid` or `indeterminate`.
+    pub verdict: String,
+    /// Joined by a space.
+    pub reasons: String,
 }
 
 fn count(counts: &mut Counts, word: &str) {
@@ -126,6 +149,17 @@ impl Totals {
     pub(super) fn add_signature(&mut self, row: &SignatureRow) {
         if !row.verdict.is_empty() {
             count(&mut self.signatures, &row.verdict);
+            let valid = row.verdict == Verdict::Valid.as_str();
+            if !valid && self.not_valid_named.len() < SIGNATURES_NAMED {
+                self.not_valid_named.push(NotValid {
+                    mailbox: row.mailbox.clone(),
+                    ordinal: row.ordinal,
+                    part: row.part.clone(),
+                    signer: row.signer.clone(),
+                    verdict: row.verdict.clone(),
+                    reasons: row.reasons.clone(),
+                });
+            }
         }
         self.algorithm("digest", &row.digest);
         self.algorithm("signature", &row.algorithm);
@@ -177,6 +211,15 @@ impl Totals {
     /// How many failures count, over all outcomes.
     pub fn failed(&self) -> u64 {
         self.failures.values().flat_map(BTreeMap::values).sum()
+    }
+
+    /// How many signatures are not `valid`.
+    pub fn not_valid(&self) -> u64 {
+        let others = self
+            .signatures
+            .iter()
+            .filter(|(word, _)| *word != Verdict::Valid.as_str());
+        others.map(|(_, number)| number).sum()
     }
 
     /// Whether every signature, and every message that has one, is `valid`.

@@ -82,7 +82,7 @@ fn a_finished_output_folder_is_left_alone_and_other_options_are_refused() {
         "migrate sample-data/archive --keys sample-data/keys --trust sample-data/ca --out OUT";
     let first = sandbox.line(line).expect(3);
     assert!(
-        first.stdout.contains("all accounted for"),
+        first.stdout.contains("157 written; 1 file was not read\n"),
         "{}",
         first.stdout
     );
@@ -216,8 +216,12 @@ fn unusable_command_lines_are_told_apart_and_write_nothing() {
         ("store list", "--store"),
         ("store list --store missing.db", "missing.db"),
         ("check", "OUT"),
-        ("check missing", "missing"),
-        ("restore missing", "missing"),
+        ("check missing", "missing: no such folder"),
+        ("restore missing", "missing: no such folder"),
+        (
+            "decrypt A --keys K --out O",
+            "no private key found in K; nothing can be opened",
+        ),
     ] {
         let ran = sandbox.line(line).expect(2);
         assert!(ran.stderr.contains(word), "{line}: {}", ran.stderr);
@@ -298,16 +302,102 @@ fn a_judge_that_is_required_is_there() {
 
 #[test]
 fn one_message_comes_and_goes_by_pipe() {
-    let sandbox = Sandbox::new();
-    sandbox.write("K/none.txt", "no key");
+    let sandbox = Sandbox::with_sample();
     let message = b"From: a@b.example\r\nSubject: x\r\n\r\nFrom here on\r\n";
     let ran = sandbox
-        .line_with_input("decrypt - --keys K", message)
+        .line_with_input("decrypt - --keys sample-data/keys", message)
         .expect(0);
     assert_eq!(ran.stdout.as_bytes(), message);
     let mbox = b"From a Thu Jan  1 00:00:00 1970\nSubject: x\n\n>From b\n\nFrom a Thu Jan  1 00:00:00 1970\n\nno end";
     let ran = sandbox
-        .line_with_input("decrypt - --keys K", mbox)
+        .line_with_input("decrypt - --keys sample-data/keys", mbox)
         .expect(0);
     assert_eq!(ran.stdout.as_bytes(), mbox);
+}
+
+#[test]
+fn help_is_a_command_too_and_says_what_a_command_needs() {
+    let sandbox = Sandbox::new();
+    for (command, words) in [
+        ("decrypt", "--keys <PATH> --out <DIR> <PATH>..."),
+        ("reencrypt", "--to <CERTFILE|ADDRESS> --out <DIR> <PATH>..."),
+        ("migrate", "--out <DIR> <PATH>..."),
+        ("verify", "must exist, is only read"),
+        ("harvest", "made if it does not exist"),
+    ] {
+        let help = sandbox.line(&format!("help {command}")).expect(0).stdout;
+        assert!(help.contains(words), "{help}");
+        let same = sandbox.line(&format!("{command} --help")).expect(0).stdout;
+        assert_eq!(help, same);
+    }
+    let help = sandbox.line("help").expect(0).stdout;
+    assert!(help.contains("\nExit codes:"), "{help}");
+}
+
+#[test]
+fn without_a_private_key_a_migration_says_so_and_goes_on() {
+    let sandbox = Sandbox::new();
+    sandbox.write("A/1.eml", MESSAGE);
+    sandbox.write("K/none.txt", "no key");
+    let ran = sandbox.line("migrate A --keys K --out O").expect(0);
+    for words in [
+        "key file K/none.txt is left out: neither key nor certificate",
+        "no private key found in K; nothing can be opened",
+    ] {
+        assert!(ran.stderr.contains(words), "{}", ran.stderr);
+    }
+    sandbox.line("keys list --keys K").expect(0);
+}
+
+#[test]
+fn where_no_mail_is_found_that_is_said() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path().join("A")).unwrap();
+    let ran = sandbox.line("scan A").expect(0);
+    assert!(ran.stderr.contains("no mail found in A"), "{}", ran.stderr);
+}
+
+#[test]
+fn only_usable_certificates_are_exported() {
+    let sandbox = Sandbox::with_sample();
+    sandbox
+        .line("harvest sample-data/archive --trust sample-data/ca --store certs.db")
+        .expect(3);
+    let listed = sandbox.line("store list --store certs.db").expect(0).stdout;
+    let usable = listed
+        .lines()
+        .filter(|line| line.starts_with("usable "))
+        .count();
+    let pem = sandbox
+        .line("store export --store certs.db --format pem")
+        .expect(0)
+        .stdout;
+    assert!(usable > 0 && listed.contains("\nca "), "{listed}");
+    assert_eq!(pem.matches("-----BEGIN").count(), usable);
+    assert_eq!(pem.matches("\n# usable ").count() + 1, usable);
+}
+
+#[test]
+fn a_summary_without_reports_names_signatures_and_points_at_no_file() {
+    let sandbox = Sandbox::with_sample();
+    let line = "verify sample-data/archive --trust sample-data/ca";
+    let said = sandbox.line(line).expect(3).stdout;
+    assert!(
+        said.contains("; add --report DIR for signatures.csv"),
+        "{said}"
+    );
+    assert!(said.contains(": invalid (digest-mismatch"), "{said}");
+    assert!(!said.contains("; signatures.csv"), "{said}");
+    for (format, there, gone) in [("jsonl", "jsonl", "csv"), ("csv", "csv", "jsonl")] {
+        let said = sandbox
+            .line(&format!("{line} --report R --format {format}"))
+            .expect(3)
+            .stdout;
+        assert!(
+            said.contains(&format!("; signatures.{there} says")),
+            "{said}"
+        );
+        let file = |extension| sandbox.path().join(format!("R/signatures.{extension}"));
+        assert!(file(there).exists() && !file(gone).exists());
+    }
 }
