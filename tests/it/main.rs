@@ -10,6 +10,7 @@
 
 mod cli;
 mod corpora;
+mod docs;
 mod examples;
 mod hostile;
 mod house;
