@@ -21,9 +21,14 @@ pub fn finding(
 ) -> SignatureFinding {
     let (verdict_time, time_source) = facts.verdict_time(context, check.signing_time);
     let mut finding = unsigned(context, facts, layer, coverage, (verdict_time, time_source));
+    // A name that fills pages is no name; its SignerInfo is told by its serial alone.
+    let short = |issuer: &[u8]| issuer.len() <= 16 << 10;
     match &signer.sid {
         SignerId::IssuerSerial { issuer, serial } => {
-            finding.issuer = name::rfc4514(issuer).unwrap_or_default();
+            finding.issuer = Some(*issuer)
+                .filter(|issuer| short(issuer))
+                .and_then(name::rfc4514)
+                .unwrap_or_default();
             finding.serial = serial_hex(serial);
         }
         SignerId::Ski(ski) => finding.signer = format!("ski:{}", hex(ski)),

@@ -98,8 +98,16 @@ pub fn signers(
 
 /// Certificates of a SignedData, decoded; unreadable ones are passed over.
 pub fn certificates(data: &SignedData<'_>, cache: &CertCache) -> Vec<Arc<Certificate>> {
-    data.certificates
-        .iter()
+    decoded(data.certificates.iter().copied(), cache)
+}
+
+/// Those of `ders` that can be read. One of more than 256 KiB is no person's: it is passed over.
+pub fn decoded<'a>(
+    ders: impl Iterator<Item = &'a [u8]>,
+    cache: &CertCache,
+) -> Vec<Arc<Certificate>> {
+    const LARGEST: usize = 256 << 10;
+    ders.filter(|der| der.len() <= LARGEST)
         .filter_map(|der| cache.get(der))
         .collect()
 }

@@ -122,7 +122,8 @@ fn commands_below(sandbox: &Sandbox, command: &str) -> Vec<String> {
         .filter_map(|line| {
             // A name stands at the first column, what it does further right or below it.
             let name = line.strip_prefix("  ")?.split(' ').next()?;
-            (!name.is_empty()).then(|| format!("{command} {name}").trim().to_owned())
+            (!name.is_empty() && name != "help")
+                .then(|| format!("{command} {name}").trim().to_owned())
         })
         .flat_map(|command| commands_below(sandbox, &command))
         .collect()

@@ -1,9 +1,10 @@
 //! Encrypted layers: what they hold, and what is written in their place.
 
 use crate::cms;
-use crate::cms::RecipientInfo;
 use crate::cms::content::ContentInfo;
+use crate::cms::{RecipientId, RecipientInfo};
 use crate::keys::PrivateKey;
+use crate::limits::LimitExceeded;
 use crate::message::headers::Headers;
 use crate::smime::open::{self, Closed, Sealed};
 use crate::smime::{rewrap, seal};
@@ -32,6 +33,9 @@ impl Walker<'_> {
             self.note_certificates(sealed.originator_certificates().iter().copied(), &[])
         {
             return Entity::limit(Some(form), limit);
+        }
+        if names_len(sealed.recipients()) > MOST_NAMES {
+            return Entity::limit(Some(form), LimitExceeded("limit-recipients"));
         }
         self.findings.recipients.extend(survey::recipients(
             self.context,
@@ -184,6 +188,17 @@ impl Walker<'_> {
             });
         }
     }
+}
+
+/// Bytes of recipients' names, all together, that a journal line may have to hold.
+const MOST_NAMES: usize = 4 << 20;
+
+fn names_len(recipients: &[RecipientInfo<'_>]) -> usize {
+    let len = |id: RecipientId<'_>| match id {
+        RecipientId::IssuerSerial { issuer, serial } => issuer.len() + serial.len(),
+        RecipientId::Ski(ski) => ski.len(),
+    };
+    recipients.iter().flat_map(open::ids).map(len).sum()
 }
 
 /// Every recipient, those that share one key agreement included.

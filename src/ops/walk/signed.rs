@@ -178,7 +178,7 @@ impl Walker<'_> {
         signed_by: &[([u8; 32], usize)],
     ) -> Result<(), LimitExceeded> {
         self.budget.certificates(ders.clone().count())?;
-        let decoded: Vec<_> = ders.filter_map(|der| self.context.cache.get(der)).collect();
+        let decoded = check::decoded(ders, &self.context.cache);
         self.remember(
             decoded
                 .iter()
