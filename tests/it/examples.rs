@@ -74,7 +74,7 @@ const EXAMPLES: [Example; 12] = [
         after: &["migrate"],
         code: 0,
         makes: None,
-        says: "as they were",
+        says: "as before the run",
     },
     Example {
         command: "store list",
