@@ -502,6 +502,14 @@ fn what_another_reader_might_show_is_not_covered() {
     for entity in [epilogue, preamble, two_types, also, two_boundaries, behind] {
         assert_ne!(verdict(&mail(OLGA, &entity)), "valid", "{entity}");
     }
+    // Words that are base64 themselves, behind objects of every length.
+    for length in 0..3 {
+        let content = format!("{TEXT}{}", "x".repeat(length));
+        let opaque = object("signed-data", &signed(&content, "olga", "-nodetach"));
+        assert_eq!(verdict(&mail(OLGA, &opaque)), "valid");
+        let behind = format!("{opaque}\r\nPay 900 to Mallory\r\n");
+        assert_ne!(verdict(&mail(OLGA, &behind)), "valid", "{behind}");
+    }
     let notice = good.replacen(
         "--sig\r\n",
         "This is an S/MIME signed message\r\n\r\n--sig\r\n",

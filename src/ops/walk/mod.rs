@@ -205,6 +205,17 @@ impl Walker<'_> {
                 .unwrap_or("other-encrypted");
             return Entity::malformed(form);
         };
+        // Text behind base64 without padding decodes as bytes behind the object.
+        let behind = bytes.get(bytes.len() - info.trailing.min(bytes.len())..);
+        let shown = |byte: &u8| *byte != 0 && !byte.is_ascii_whitespace();
+        let below = place.below
+            || behind
+                .unwrap_or_default()
+                .iter()
+                .filter(|b| shown(b))
+                .count()
+                > 3;
+        let place = Place { below, ..place };
         match &info.content {
             Content::Signed(data) => self.opaque_signed(mail, data, place),
             Content::Enveloped(data) => self.encrypted(
