@@ -155,10 +155,23 @@ impl Lock {
             .custom_flags(plain_flags())
             .open(path)
             .map_err(Error::io("open lock", path))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self { _file: file }),
-            Err(std::fs::TryLockError::WouldBlock) => Err(Error::Busy(what.to_path_buf())),
-            Err(std::fs::TryLockError::Error(source)) => Err(Error::io("lock", path)(source)),
+        // A process that is just being started holds its parent's files until it has begun, so a
+        // lock that was let go may look held for a moment.
+        let mut tries = 50;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { _file: file }),
+                Err(std::fs::TryLockError::WouldBlock) if tries > 0 => {
+                    tries -= 1;
+                    std::thread::sleep(std::time::Duration::from_millis(10));
+                }
+                Err(std::fs::TryLockError::WouldBlock) => {
+                    return Err(Error::Busy(what.to_path_buf()));
+                }
+                Err(std::fs::TryLockError::Error(source)) => {
+                    return Err(Error::io("lock", path)(source));
+                }
+            }
         }
     }
 }
