@@ -22,7 +22,7 @@ use p7mill::keys::{KeyRing, Passphrases};
 use p7mill::limits::Limits;
 use p7mill::message::headers::LineEnding;
 use p7mill::message::transfer;
-use p7mill::ops::{self, Clock, Context, Input, Opening, Plan};
+use p7mill::ops::{self, Clock, Context, Input, Opening, Plan, Task};
 use p7mill::smime::seal;
 
 fn sample(name: &str) -> PathBuf {
@@ -39,7 +39,7 @@ fn context(open: Opening, recipients: Vec<Arc<Certificate>>) -> Context {
     }
     Context {
         plan: Plan {
-            open,
+            task: Task::Mill(open),
             recipients,
             cipher: ContentCipher::Aes256Gcm,
         },

@@ -29,7 +29,7 @@
 //! use p7mill::engine::{self, Job, Silent};
 //! use p7mill::keys::{KeyRing, Passphrases};
 //! use p7mill::limits::Limits;
-//! use p7mill::ops::{Clock, Context, Opening, Plan};
+//! use p7mill::ops::{Clock, Context, Opening, Plan, Task};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
@@ -39,7 +39,7 @@
 //! pool.extend(keyring.certificates().iter().cloned());
 //! let context = Context {
 //!     plan: Plan {
-//!         open: Opening::Decrypt,
+//!         task: Task::Mill(Opening::Decrypt),
 //!         recipients: Vec::new(),
 //!         cipher: ContentCipher::Aes256Gcm,
 //!     },

@@ -7,7 +7,7 @@ use super::args::DecryptArgs;
 use super::job;
 use super::options::TalkArgs;
 use super::printer::Printer;
-use super::settings::Request;
+use super::settings::{Request, Wanted};
 
 /// Runs it; the exit code.
 pub(crate) fn run(arguments: &DecryptArgs, talk: &TalkArgs, printer: &Printer) -> Result<u8> {
@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &DecryptArgs, talk: &TalkArgs, printer: &Printer) -
         report: arguments.out.report.report.as_deref(),
         format: Some(arguments.out.format),
         run: Some(&arguments.run),
-        opening: Some(Opening::Decrypt),
+        task: Wanted::Mill(Opening::Decrypt),
         ..Request::default()
     };
     job::run(&request, talk, printer)

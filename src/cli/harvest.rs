@@ -7,7 +7,7 @@ use super::args::HarvestArgs;
 use super::job;
 use super::options::TalkArgs;
 use super::printer::Printer;
-use super::settings::Request;
+use super::settings::{Request, Wanted};
 
 /// Runs it; the exit code.
 pub(crate) fn run(arguments: &HarvestArgs, talk: &TalkArgs, printer: &Printer) -> Result<u8> {
@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &HarvestArgs, talk: &TalkArgs, printer: &Printer) -
         report: arguments.report.report.as_deref(),
         format: arguments.report.format,
         run: Some(&arguments.run),
-        opening: Some(Opening::Look),
+        task: Wanted::Mill(Opening::Look),
         ..Request::default()
     };
     job::run(&request, talk, printer)

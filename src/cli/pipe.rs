@@ -33,7 +33,7 @@ pub(crate) fn run(
     printer: &Printer,
     reporter: &dyn Reporter,
 ) -> Result<u8> {
-    let writes = matches!(request.command, "decrypt" | "reencrypt");
+    let writes = request.out.is_some();
     let dry_run = request.out.is_some_and(|out| out.dry_run);
     let mut output = printer.output();
     let finished = engine::run_stream(

@@ -7,7 +7,7 @@ use super::args::ReencryptArgs;
 use super::job;
 use super::options::TalkArgs;
 use super::printer::Printer;
-use super::settings::Request;
+use super::settings::{Request, Wanted};
 
 /// Runs it; the exit code.
 pub(crate) fn run(arguments: &ReencryptArgs, talk: &TalkArgs, printer: &Printer) -> Result<u8> {
@@ -26,7 +26,7 @@ pub(crate) fn run(arguments: &ReencryptArgs, talk: &TalkArgs, printer: &Printer)
         report: arguments.out.report.report.as_deref(),
         format: Some(arguments.out.format),
         run: Some(&arguments.run),
-        opening: Some(Opening::Rewrap),
+        task: Wanted::Mill(Opening::Rewrap),
         ..Request::default()
     };
     job::run(&request, talk, printer)

@@ -7,7 +7,7 @@ use super::args::ScanArgs;
 use super::job;
 use super::options::TalkArgs;
 use super::printer::Printer;
-use super::settings::Request;
+use super::settings::{Request, Wanted};
 
 /// Runs it; the exit code.
 pub(crate) fn run(arguments: &ScanArgs, talk: &TalkArgs, printer: &Printer) -> Result<u8> {
@@ -21,7 +21,7 @@ pub(crate) fn run(arguments: &ScanArgs, talk: &TalkArgs, printer: &Printer) -> R
         format: arguments.report.format,
         run: Some(&arguments.run),
         hash: arguments.hash,
-        opening: Some(Opening::Keep),
+        task: Wanted::Mill(Opening::Keep),
         ..Request::default()
     };
     job::run(&request, talk, printer)

@@ -15,7 +15,7 @@ use p7mill::crypto::cipher::ContentCipher;
 use p7mill::engine::{self, Earlier, Job};
 use p7mill::keys::keyring::KeyRing;
 use p7mill::limits::Limits;
-use p7mill::ops::{self, Clock, Opening, Plan};
+use p7mill::ops::{self, Clock, Opening, Plan, Task};
 use p7mill::store::{Status, Store};
 use p7mill::text::{escape_path, hex, rfc3339};
 use p7mill::{Error, Result};
@@ -60,8 +60,21 @@ pub(crate) struct Request<'a> {
     pub(crate) hash: bool,
     /// `--accept`, `-j`
     pub(crate) run: Option<&'a RunArgs>,
-    /// How far encrypted layers are opened where there are keys.
-    pub(crate) opening: Option<Opening>,
+    /// What is done to each message.
+    pub(crate) task: Wanted,
+}
+
+/// What a command does to each message, before its flags are resolved.
+#[derive(Clone, Copy)]
+pub(crate) enum Wanted {
+    /// Layers are judged, and opened so far where there are keys; `--to` encrypts instead.
+    Mill(Opening),
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self::Mill(Opening::Keep)
+    }
 }
 
 /// What a run needs, resolved.
@@ -87,7 +100,12 @@ impl Settings {
             .or(earlier.map(|run| run.now))
             .unwrap_or(started);
         let mut notes = Vec::new();
-        let (opening, cipher) = opening(request)?;
+        let (task, cipher) = match request.task {
+            Wanted::Mill(wanted) => {
+                let (opening, cipher) = opening(request, wanted)?;
+                (Task::Mill(opening), cipher)
+            }
+        };
         let anchors = anchors(request.trust)?;
         let intermediates = match request.judging {
             Some(judging) => trust::load_certificates(&judging.intermediates)
@@ -125,7 +143,7 @@ impl Settings {
         let mut options = custody::options(&info, &intermediates, &recipients);
         options.insert("clock".into(), format!("{clock:?}"));
         options.insert("now".into(), request.now.map(rfc3339).unwrap_or_default());
-        options.insert("mode".into(), format!("{opening:?} {}", cipher.name()));
+        options.insert("mode".into(), format!("{} {}", task.name(), cipher.name()));
         options.insert("store".into(), request.store.is_some().to_string());
         let job = Job {
             roots: request.paths.to_vec(),
@@ -154,7 +172,7 @@ impl Settings {
             info,
         };
         let plan = Plan {
-            open: opening,
+            task,
             recipients,
             cipher,
         };
@@ -239,14 +257,13 @@ fn threads(run: Option<&RunArgs>) -> usize {
 }
 
 /// How far to open, and the cipher of what is encrypted anew.
-fn opening(request: &Request<'_>) -> Result<(Opening, ContentCipher)> {
+fn opening(request: &Request<'_>, wanted: Opening) -> Result<(Opening, ContentCipher)> {
     let Some(seal) = request.seal.filter(|_| !request.to.is_empty()) else {
-        let open = request.opening.unwrap_or(Opening::Keep);
         // Looking without keys would only say `no-key` of what nobody asked to open.
-        let open = if open == Opening::Look && request.keys.is_empty() {
+        let open = if wanted == Opening::Look && request.keys.is_empty() {
             Opening::Keep
         } else {
-            open
+            wanted
         };
         return Ok((open, ContentCipher::Aes256Gcm));
     };

@@ -16,7 +16,7 @@ use crate::keys::KeyRing;
 use crate::limits::Limits;
 use crate::message::rewrite::Piece;
 use crate::ops::outcome::{Action, Outcome};
-use crate::ops::{Clock, Context, Input, Opening, Plan};
+use crate::ops::{Clock, Context, Input, Opening, Plan, Task};
 use crate::report::{RunInfo, testing};
 
 fn put(path: &Path, bytes: &[u8]) {
@@ -68,7 +68,7 @@ fn archive(base: &Path, messages: usize) -> PathBuf {
 fn context() -> Context {
     Context {
         plan: Plan {
-            open: Opening::Keep,
+            task: Task::Mill(Opening::Keep),
             recipients: Vec::new(),
             cipher: ContentCipher::Aes256Gcm,
         },

@@ -33,7 +33,7 @@ pub mod walk;
 
 /// Everything that shapes an [`Outcome`] besides the message. Shared by all workers.
 pub struct Context {
-    /// What to do with encrypted layers.
+    /// What to do.
     pub plan: Plan,
     /// Private keys of the people whose mail this is.
     pub keyring: KeyRing,
@@ -62,14 +62,29 @@ pub enum Clock {
     At(i64),
 }
 
-/// What to do with encrypted layers.
+/// What a run does.
 pub struct Plan {
-    /// How far to go.
-    pub open: Opening,
-    /// For whom re-encrypted mail is.
+    /// To each message.
+    pub task: Task,
+    /// For whom what is encrypted anew is.
     pub recipients: Vec<Arc<Certificate>>,
     /// The cipher of content that is encrypted anew.
     pub cipher: ContentCipher,
+}
+
+/// What is done to each message.
+pub enum Task {
+    /// Its layers are judged, and opened so far.
+    Mill(Opening),
+}
+
+impl Task {
+    /// What a run that goes on must still be asked for.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Mill(opening) => format!("{opening:?}"),
+        }
+    }
 }
 
 /// How far to go with encrypted layers.
@@ -102,10 +117,16 @@ pub struct Input<'a> {
 
 /// What is to be said about one message, and how it is to be written.
 pub fn process(context: &Context, input: &Input<'_>) -> Outcome {
+    match context.plan.task {
+        Task::Mill(opening) => mill(context, input, opening),
+    }
+}
+
+fn mill(context: &Context, input: &Input<'_>, opening: Opening) -> Outcome {
     if !input.cms && !find::may_hold_smime(input.bytes) {
         return plain(input);
     }
-    let outcome = walk::message(context, input, context.plan.open);
+    let outcome = walk::message(context, input, opening);
     if outcome.edits.is_some() {
         proven_again(context, input, outcome)
     } else {
