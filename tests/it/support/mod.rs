@@ -2,6 +2,7 @@
 //! judge what it wrote.
 
 pub(crate) mod der;
+pub(crate) mod page;
 pub(crate) mod peers;
 pub(crate) mod sample;
 pub(crate) mod table;
