@@ -80,14 +80,7 @@ pub fn rc2_cbc_parameters<'a>(
         .optional(tag::INTEGER)?
         .map(|tlv| number(&tlv))
         .transpose()?;
-    let bits = match version {
-        None => 32,
-        Some(160) => 40,
-        Some(120) => 64,
-        Some(58) => 128,
-        Some(bits @ 256..=1024) => u32::try_from(bits).unwrap_or(1024),
-        Some(_) => return Err(Malformed("unknown RC2 parameter version")),
-    };
+    let bits = version.map_or(Ok(32), rc2_bits)?;
     let iv = reader
         .require(
             tag::OCTET_STRING,
@@ -96,6 +89,41 @@ pub fn rc2_cbc_parameters<'a>(
         .body;
     reader.finish("RC2 parameters with something more")?;
     Ok((bits, iv))
+}
+
+/// Effective key bits of an RC2 key wrap (RFC 3370 §4.3.2): an INTEGER in the encoding of
+/// [`rc2_cbc_parameters`].
+pub fn rc2_wrap_bits(algorithm: &AlgorithmIdentifier<'_>) -> Result<u32, Malformed> {
+    let tlv = element(algorithm)?;
+    if tlv.tag != tag::INTEGER {
+        return Err(Malformed("RC2 key wrap without its version"));
+    }
+    rc2_bits(number(&tlv)?)
+}
+
+/// RFC 2268 §6.
+fn rc2_bits(version: usize) -> Result<u32, Malformed> {
+    match version {
+        160 => Ok(40),
+        120 => Ok(64),
+        58 => Ok(128),
+        256..=1024 => Ok(u32::try_from(version).unwrap_or(1024)),
+        _ => Err(Malformed("unknown RC2 parameter version")),
+    }
+}
+
+/// Key bits and initialisation vector of CAST-128 in CBC mode (RFC 2984 §4). An absent
+/// initialisation vector is all zero.
+pub fn cast5_cbc_parameters<'a>(
+    algorithm: &AlgorithmIdentifier<'a>,
+) -> Result<(usize, &'a [u8]), Malformed> {
+    let mut reader = sequence(algorithm)?;
+    let iv = reader
+        .optional(tag::OCTET_STRING)?
+        .map_or(&[0; 8][..], |iv| iv.body);
+    let bits = reader.require(tag::INTEGER, "CAST-128 parameters without a key length")?;
+    reader.finish("CAST-128 parameters with something more")?;
+    Ok((number(&bits)?, iv))
 }
 
 /// Parameters of RSAES-OAEP (RFC 4055 §4.1).

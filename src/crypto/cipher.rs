@@ -1,8 +1,8 @@
 //! Content ciphers: which one a message names, and what decrypting with it proves.
 //!
-//! GCM proves the plaintext or gives nothing. CBC says only whether the padding is right, which
-//! random garbage is once in 250 times; what more it takes is decided by the caller (docs: release
-//! after proof).
+//! An AEAD (GCM, CCM, ChaCha20-Poly1305) proves the plaintext or gives nothing. CBC says only
+//! whether the padding is right, which random garbage is once in 250 times; what more it takes is
+//! decided by the caller (docs: release after proof).
 
 use std::sync::OnceLock;
 
@@ -15,11 +15,15 @@ use crate::cms::ber::Malformed;
 use crate::cms::oid::{self, AlgorithmIdentifier};
 use crate::cms::parameters;
 
+mod aead;
+mod cbc;
+
+pub use aead::{decrypt_aead, encrypt_gcm};
+pub(crate) use cbc::cbc_context;
+pub use cbc::{decrypt_cbc, encrypt_cbc, prove_cbc};
+
 /// OpenSSL counts in `int`: longer input goes in pieces.
 const PIECE: usize = 1 << 30;
-
-/// How much of a plaintext's beginning [`prove_cbc`] gives.
-const HEAD: usize = 512;
 
 /// A cipher for content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,6 +40,20 @@ pub enum ContentCipher {
     Aes192Gcm,
     /// RFC 5084
     Aes256Gcm,
+    /// RFC 5084
+    Aes128Ccm,
+    /// RFC 5084
+    Aes192Ccm,
+    /// RFC 5084
+    Aes256Ccm,
+    /// RFC 8103
+    ChaCha20Poly1305,
+    /// RFC 3657
+    Camellia128Cbc,
+    /// RFC 3657
+    Camellia192Cbc,
+    /// RFC 3657
+    Camellia256Cbc,
     /// RFC 3370 §5.1
     DesEde3Cbc,
     /// Single DES, S/MIME 2; legacy provider.
@@ -46,14 +64,23 @@ pub enum ContentCipher {
     Rc2Cbc64,
     /// RC2 with 128 effective key bits; legacy provider.
     Rc2Cbc128,
+    /// CAST-128 (RFC 2984) with a key of 40 bits; legacy provider.
+    Cast5Cbc40,
+    /// CAST-128 with a key of 64 bits; legacy provider.
+    Cast5Cbc64,
+    /// CAST-128 with a key of 80 bits; legacy provider.
+    Cast5Cbc80,
+    /// CAST-128 with a key of 128 bits; legacy provider.
+    Cast5Cbc128,
 }
 
 /// What a content cipher's parameters say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContentParameters {
-    /// The IV of a CBC cipher, one block; the nonce of GCM, 8 to 64 bytes.
+    /// The IV of a CBC cipher, one block; the nonce of an AEAD: 8 to 64 bytes for GCM, 7 to 13 for
+    /// CCM, 12 for ChaCha20-Poly1305.
     pub iv: Vec<u8>,
-    /// GCM: bytes of the tag (`ICVlen`), 12 to 16. CBC: 0.
+    /// AEAD: bytes of the tag (`ICVlen`), 12 to 16. CBC: 0.
     pub tag_len: usize,
 }
 
@@ -70,7 +97,10 @@ impl ContentParameters {
     }
 }
 
-static FETCHED: [OnceLock<Option<Cipher>>; 11] = [const { OnceLock::new() }; 11];
+/// As many as there are ciphers.
+const CIPHERS: usize = ContentCipher::Cast5Cbc128 as usize + 1;
+
+static FETCHED: [OnceLock<Option<Cipher>>; CIPHERS] = [const { OnceLock::new() }; CIPHERS];
 
 impl ContentCipher {
     /// The cipher and its parameters that a `ContentEncryptionAlgorithmIdentifier` names.
@@ -84,18 +114,29 @@ impl ContentCipher {
             oid::AES128_GCM => Self::Aes128Gcm,
             oid::AES192_GCM => Self::Aes192Gcm,
             oid::AES256_GCM => Self::Aes256Gcm,
+            oid::AES128_CCM => Self::Aes128Ccm,
+            oid::AES192_CCM => Self::Aes192Ccm,
+            oid::AES256_CCM => Self::Aes256Ccm,
+            oid::CHACHA20_POLY1305 => Self::ChaCha20Poly1305,
+            oid::CAMELLIA128_CBC => Self::Camellia128Cbc,
+            oid::CAMELLIA192_CBC => Self::Camellia192Cbc,
+            oid::CAMELLIA256_CBC => Self::Camellia256Cbc,
             oid::DES_EDE3_CBC => Self::DesEde3Cbc,
             oid::DES_CBC => Self::DesCbc,
             oid::RC2_CBC => return rc2(algorithm),
+            oid::CAST5_CBC => return cast5(algorithm),
             other => return Err(unsupported(&other.label())),
         };
-        let parameters = if cipher.is_aead() {
-            gcm_parameters(algorithm)?
-        } else {
-            ContentParameters {
+        let parameters = match cipher {
+            Self::ChaCha20Poly1305 => ContentParameters {
+                iv: parameters::iv(algorithm)?.to_vec(),
+                tag_len: 16,
+            },
+            _ if cipher.is_aead() => aead_parameters(algorithm)?,
+            _ => ContentParameters {
                 iv: parameters::iv(algorithm)?.to_vec(),
                 tag_len: 0,
-            }
+            },
         };
         cipher.checked(parameters)
     }
@@ -104,11 +145,24 @@ impl ContentCipher {
         self,
         parameters: ContentParameters,
     ) -> Result<(Self, ContentParameters), CipherProblem> {
-        if !self.is_aead() && parameters.iv.len() != self.block_len() {
-            return Err(CipherProblem::Malformed("the IV is not one block long"));
+        if !self.takes_iv_len(parameters.iv.len()) {
+            return Err(CipherProblem::Malformed(
+                "the IV or nonce is not as long as the cipher needs",
+            ));
         }
         self.openssl().ok_or_else(|| unsupported(self.name()))?;
         Ok((self, parameters))
+    }
+
+    /// RC2 with the effective key bits that mail programs used; others would need a way around the
+    /// provider.
+    pub(super) const fn rc2_of(bits: u32) -> Option<Self> {
+        match bits {
+            40 => Some(Self::Rc2Cbc40),
+            64 => Some(Self::Rc2Cbc64),
+            128 => Some(Self::Rc2Cbc128),
+            _ => None,
+        }
     }
 
     /// As it stands in reports.
@@ -120,22 +174,47 @@ impl ContentCipher {
             Self::Aes128Gcm => "aes-128-gcm",
             Self::Aes192Gcm => "aes-192-gcm",
             Self::Aes256Gcm => "aes-256-gcm",
+            Self::Aes128Ccm => "aes-128-ccm",
+            Self::Aes192Ccm => "aes-192-ccm",
+            Self::Aes256Ccm => "aes-256-ccm",
+            Self::ChaCha20Poly1305 => "chacha20-poly1305",
+            Self::Camellia128Cbc => "camellia-128-cbc",
+            Self::Camellia192Cbc => "camellia-192-cbc",
+            Self::Camellia256Cbc => "camellia-256-cbc",
             Self::DesEde3Cbc => "des-ede3-cbc",
             Self::DesCbc => "des-cbc",
             Self::Rc2Cbc40 => "rc2-40-cbc",
             Self::Rc2Cbc64 => "rc2-64-cbc",
             Self::Rc2Cbc128 => "rc2-128-cbc",
+            Self::Cast5Cbc40 => "cast5-40-cbc",
+            Self::Cast5Cbc64 => "cast5-64-cbc",
+            Self::Cast5Cbc80 => "cast5-80-cbc",
+            Self::Cast5Cbc128 => "cast5-128-cbc",
         }
     }
 
     /// Bytes of a key: the exact number, for RC2 the usual one.
     pub const fn key_len(self) -> usize {
         match self {
-            Self::Aes128Cbc | Self::Aes128Gcm | Self::Rc2Cbc128 => 16,
-            Self::Aes192Cbc | Self::Aes192Gcm | Self::DesEde3Cbc => 24,
-            Self::Aes256Cbc | Self::Aes256Gcm => 32,
-            Self::DesCbc | Self::Rc2Cbc64 => 8,
-            Self::Rc2Cbc40 => 5,
+            Self::Aes192Cbc
+            | Self::Aes192Gcm
+            | Self::Aes192Ccm
+            | Self::Camellia192Cbc
+            | Self::DesEde3Cbc => 24,
+            Self::Aes256Cbc
+            | Self::Aes256Gcm
+            | Self::Aes256Ccm
+            | Self::ChaCha20Poly1305
+            | Self::Camellia256Cbc => 32,
+            Self::DesCbc | Self::Rc2Cbc64 | Self::Cast5Cbc64 => 8,
+            Self::Rc2Cbc40 | Self::Cast5Cbc40 => 5,
+            Self::Cast5Cbc80 => 10,
+            Self::Aes128Cbc
+            | Self::Aes128Gcm
+            | Self::Aes128Ccm
+            | Self::Camellia128Cbc
+            | Self::Rc2Cbc128
+            | Self::Cast5Cbc128 => 16,
         }
     }
 
@@ -147,22 +226,47 @@ impl ContentCipher {
         }
     }
 
-    /// Bytes of a block; 1 for GCM.
+    /// Bytes of a block; 1 for an AEAD.
     pub const fn block_len(self) -> usize {
         match self {
-            Self::Aes128Gcm | Self::Aes192Gcm | Self::Aes256Gcm => 1,
-            Self::Aes128Cbc | Self::Aes192Cbc | Self::Aes256Cbc => 16,
+            Self::Aes128Cbc
+            | Self::Aes192Cbc
+            | Self::Aes256Cbc
+            | Self::Camellia128Cbc
+            | Self::Camellia192Cbc
+            | Self::Camellia256Cbc => 16,
+            _ if self.is_aead() => 1,
             _ => 8,
+        }
+    }
+
+    /// Whether an IV or nonce of `len` bytes fits.
+    const fn takes_iv_len(self, len: usize) -> bool {
+        match self {
+            Self::Aes128Gcm | Self::Aes192Gcm | Self::Aes256Gcm => 8 <= len && len <= 64,
+            Self::Aes128Ccm | Self::Aes192Ccm | Self::Aes256Ccm => 7 <= len && len <= 13,
+            Self::ChaCha20Poly1305 => len == 12,
+            _ => len == self.block_len(),
         }
     }
 
     /// Whether the cipher authenticates (AuthEnvelopedData) or not (EnvelopedData).
     pub const fn is_aead(self) -> bool {
-        matches!(self, Self::Aes128Gcm | Self::Aes192Gcm | Self::Aes256Gcm)
+        self.is_ccm()
+            || matches!(
+                self,
+                Self::Aes128Gcm | Self::Aes192Gcm | Self::Aes256Gcm | Self::ChaCha20Poly1305
+            )
     }
 
-    /// Whether content under this cipher must not be left under it: single DES and RC2 can be
-    /// broken by search, and 64-bit blocks repeat (SP 800-131A Rev. 2 disallows 3DES after 2023).
+    /// CCM has to be told the lengths before, and takes its input in one piece.
+    const fn is_ccm(self) -> bool {
+        matches!(self, Self::Aes128Ccm | Self::Aes192Ccm | Self::Aes256Ccm)
+    }
+
+    /// Whether content under this cipher must not be left under it: single DES, RC2 and CAST-128 with
+    /// short keys can be broken by search, and 64-bit blocks repeat (SP 800-131A Rev. 2 disallows 3DES
+    /// after 2023).
     pub const fn is_weak(self) -> bool {
         matches!(self, Self::DesEde3Cbc) || self.needs_legacy_provider()
     }
@@ -170,7 +274,14 @@ impl ContentCipher {
     const fn needs_legacy_provider(self) -> bool {
         matches!(
             self,
-            Self::DesCbc | Self::Rc2Cbc40 | Self::Rc2Cbc64 | Self::Rc2Cbc128
+            Self::DesCbc
+                | Self::Rc2Cbc40
+                | Self::Rc2Cbc64
+                | Self::Rc2Cbc128
+                | Self::Cast5Cbc40
+                | Self::Cast5Cbc64
+                | Self::Cast5Cbc80
+                | Self::Cast5Cbc128
         )
     }
 
@@ -193,11 +304,21 @@ impl ContentCipher {
             Self::Aes128Gcm => "AES-128-GCM",
             Self::Aes192Gcm => "AES-192-GCM",
             Self::Aes256Gcm => "AES-256-GCM",
+            Self::Aes128Ccm => "AES-128-CCM",
+            Self::Aes192Ccm => "AES-192-CCM",
+            Self::Aes256Ccm => "AES-256-CCM",
+            Self::ChaCha20Poly1305 => "ChaCha20-Poly1305",
+            Self::Camellia128Cbc => "CAMELLIA-128-CBC",
+            Self::Camellia192Cbc => "CAMELLIA-192-CBC",
+            Self::Camellia256Cbc => "CAMELLIA-256-CBC",
             Self::DesEde3Cbc => "DES-EDE3-CBC",
             Self::DesCbc => "DES-CBC",
             Self::Rc2Cbc40 => "RC2-40-CBC",
             Self::Rc2Cbc64 => "RC2-64-CBC",
             Self::Rc2Cbc128 => "RC2-CBC",
+            Self::Cast5Cbc40 | Self::Cast5Cbc64 | Self::Cast5Cbc80 | Self::Cast5Cbc128 => {
+                "CAST5-CBC"
+            }
         }
     }
 }
@@ -206,16 +327,29 @@ fn unsupported(name: &str) -> CipherProblem {
     CipherProblem::Unsupported(Unsupported(name.to_owned()))
 }
 
-/// The effective key bits that mail programs used; others would need a way around the provider.
 fn rc2(
     algorithm: &AlgorithmIdentifier<'_>,
 ) -> Result<(ContentCipher, ContentParameters), CipherProblem> {
     let (bits, iv) = parameters::rc2_cbc_parameters(algorithm)?;
+    let cipher =
+        ContentCipher::rc2_of(bits).ok_or_else(|| unsupported(&format!("rc2-{bits}-cbc")))?;
+    cipher.checked(ContentParameters {
+        iv: iv.to_vec(),
+        tag_len: 0,
+    })
+}
+
+/// RFC 2984 §4, with the key lengths that programs wrote.
+fn cast5(
+    algorithm: &AlgorithmIdentifier<'_>,
+) -> Result<(ContentCipher, ContentParameters), CipherProblem> {
+    let (bits, iv) = parameters::cast5_cbc_parameters(algorithm)?;
     let cipher = match bits {
-        40 => ContentCipher::Rc2Cbc40,
-        64 => ContentCipher::Rc2Cbc64,
-        128 => ContentCipher::Rc2Cbc128,
-        _ => return Err(unsupported(&format!("rc2-{bits}-cbc"))),
+        40 => ContentCipher::Cast5Cbc40,
+        64 => ContentCipher::Cast5Cbc64,
+        80 => ContentCipher::Cast5Cbc80,
+        128 => ContentCipher::Cast5Cbc128,
+        _ => return Err(unsupported(&format!("cast5-{bits}-cbc"))),
     };
     cipher.checked(ContentParameters {
         iv: iv.to_vec(),
@@ -223,16 +357,13 @@ fn rc2(
     })
 }
 
-/// RFC 5084 §3.2. An `ICVlen` under 12 is refused: a short tag can be guessed.
-fn gcm_parameters(algorithm: &AlgorithmIdentifier<'_>) -> Result<ContentParameters, CipherProblem> {
+/// RFC 5084 §3. An `ICVlen` under 12 is refused: a short tag can be guessed.
+fn aead_parameters(
+    algorithm: &AlgorithmIdentifier<'_>,
+) -> Result<ContentParameters, CipherProblem> {
     let (nonce, tag_len) = parameters::gcm_parameters(algorithm)?;
     if !(12..=16).contains(&tag_len) {
         return Err(CipherProblem::Malformed("ICVlen is not 12 to 16"));
-    }
-    if !(8..=64).contains(&nonce.len()) {
-        return Err(CipherProblem::Malformed(
-            "the nonce is not 8 to 64 bytes long",
-        ));
     }
     Ok(ContentParameters {
         iv: nonce.to_vec(),
@@ -240,178 +371,25 @@ fn gcm_parameters(algorithm: &AlgorithmIdentifier<'_>) -> Result<ContentParamete
     })
 }
 
+/// The content cipher inside of a content-encryption algorithm, and where that derives a key of its
+/// own from the transported one, what it derives it with.
+///
+/// RFC 9709: `id-alg-cek-hkdf-sha256` has the cipher's own `AlgorithmIdentifier` as its parameters,
+/// whose bytes go into the derivation, so that another cipher cannot be put in its place.
+pub fn derived<'a>(
+    algorithm: &AlgorithmIdentifier<'a>,
+) -> Result<(AlgorithmIdentifier<'a>, Option<&'a [u8]>), CipherProblem> {
+    if algorithm.oid != oid::CEK_HKDF_SHA256 {
+        return Ok((*algorithm, None));
+    }
+    let inner = parameters::inner_algorithm(algorithm)?;
+    Ok((inner, algorithm.parameters))
+}
+
 impl From<Malformed> for CipherProblem {
     fn from(malformed: Malformed) -> Self {
         Self::Malformed(malformed.0)
     }
-}
-
-/// Decrypts CBC content and takes the padding off. [`Failed`] where a length or the padding is
-/// wrong; a plaintext proves nothing by itself.
-pub fn decrypt_cbc<'a, I>(
-    cipher: ContentCipher,
-    key: &[u8],
-    parameters: &ContentParameters,
-    ciphertext: I,
-) -> Result<Zeroizing<Vec<u8>>, Failed>
-where
-    I: IntoIterator<Item = &'a [u8]> + Clone,
-{
-    let len = total(ciphertext.clone());
-    if cipher.is_aead() || len == 0 || !len.is_multiple_of(cipher.block_len()) {
-        return Err(Failed);
-    }
-    let mut context = cbc_context(cipher, key, &parameters.iv, false)?;
-    let mut out = plaintext_buffer(len);
-    update(&mut context, ciphertext, &mut out)?;
-    context.cipher_final_vec(&mut out)?;
-    Ok(out)
-}
-
-/// Proves as much as [`decrypt_cbc`] does from the content's beginning and end alone: the padding
-/// in the last block is right. Gives the first 512 bytes of the plaintext (all of it where it is
-/// shorter).
-pub fn prove_cbc<'a, I>(
-    cipher: ContentCipher,
-    key: &[u8],
-    parameters: &ContentParameters,
-    ciphertext: I,
-) -> Result<Zeroizing<Vec<u8>>, Failed>
-where
-    I: IntoIterator<Item = &'a [u8]> + Clone,
-{
-    let block = cipher.block_len();
-    let len = total(ciphertext.clone());
-    if len <= HEAD + 2 * block {
-        let mut out = decrypt_cbc(cipher, key, parameters, ciphertext)?;
-        out.truncate(HEAD);
-        return Ok(out);
-    }
-    if cipher.is_aead() || !len.is_multiple_of(block) {
-        return Err(Failed);
-    }
-    let mut head = Vec::with_capacity(HEAD);
-    let mut tail = Vec::with_capacity(2 * block);
-    let mut at = 0;
-    for chunk in ciphertext {
-        head.extend_from_slice(
-            chunk
-                .get(..chunk.len().min(HEAD - head.len()))
-                .unwrap_or_default(),
-        );
-        let from = (len - 2 * block).saturating_sub(at);
-        tail.extend_from_slice(chunk.get(from.min(chunk.len())..).unwrap_or_default());
-        at += chunk.len();
-    }
-    let (iv, last) = tail.split_at_checked(block).ok_or(Failed)?;
-    let mut context = cbc_context(cipher, key, iv, false)?;
-    let mut end = plaintext_buffer(block);
-    update(&mut context, [last], &mut end)?;
-    context.cipher_final_vec(&mut end)?;
-
-    let mut context = cbc_context(cipher, key, &parameters.iv, false)?;
-    context.set_padding(false);
-    let mut out = plaintext_buffer(HEAD);
-    update(&mut context, [&head[..]], &mut out)?;
-    Ok(out)
-}
-
-/// Decrypts GCM content. Nothing is given unless the tag, of the declared length, holds over the
-/// ciphertext and `aad` (the DER of the authenticated attributes; empty where there are none).
-pub fn decrypt_gcm<'a, I>(
-    cipher: ContentCipher,
-    key: &[u8],
-    parameters: &ContentParameters,
-    aad: &[u8],
-    ciphertext: I,
-    tag: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, Failed>
-where
-    I: IntoIterator<Item = &'a [u8]> + Clone,
-{
-    if parameters.check_tag(tag).is_err() || !(12..=16).contains(&tag.len()) {
-        return Err(Failed);
-    }
-    let mut context = gcm_context(cipher, key, &parameters.iv, false)?;
-    authenticate(&mut context, aad)?;
-    let mut out = plaintext_buffer(total(ciphertext.clone()));
-    update(&mut context, ciphertext, &mut out)?;
-    context.set_tag(tag)?;
-    context.cipher_final_vec(&mut out)?;
-    Ok(out)
-}
-
-/// Encrypts under a CBC cipher, padded. `iv` is one block.
-pub fn encrypt_cbc(
-    cipher: ContentCipher,
-    key: &[u8],
-    iv: &[u8],
-    plaintext: &[u8],
-) -> Result<Vec<u8>, Failed> {
-    if cipher.is_aead() {
-        return Err(Failed);
-    }
-    let mut context = cbc_context(cipher, key, iv, true)?;
-    let mut out = Vec::with_capacity(plaintext.len() + 2 * cipher.block_len());
-    update(&mut context, [plaintext], &mut out)?;
-    context.cipher_final_vec(&mut out)?;
-    Ok(out)
-}
-
-/// Encrypts under GCM: the ciphertext and its 16-byte tag. A key must never meet a nonce twice; both
-/// are drawn anew for every message.
-pub fn encrypt_gcm(
-    cipher: ContentCipher,
-    key: &[u8],
-    nonce: &[u8; 12],
-    aad: &[u8],
-    plaintext: &[u8],
-) -> Result<(Vec<u8>, [u8; 16]), Failed> {
-    let mut context = gcm_context(cipher, key, nonce, true)?;
-    authenticate(&mut context, aad)?;
-    let mut out = Vec::with_capacity(plaintext.len() + 32);
-    update(&mut context, [plaintext], &mut out)?;
-    context.cipher_final_vec(&mut out)?;
-    let mut tag = [0; 16];
-    context.tag(&mut tag)?;
-    Ok((out, tag))
-}
-
-/// Decrypts or encrypts without padding; for key files, whose padding their own code checks.
-pub(crate) fn cbc_context(
-    cipher: ContentCipher,
-    key: &[u8],
-    iv: &[u8],
-    encrypt: bool,
-) -> Result<CipherCtx, Failed> {
-    let algorithm = cipher.openssl().ok_or(Failed)?;
-    if !cipher.takes_key_len(key.len()) || iv.len() != cipher.block_len() {
-        return Err(Failed);
-    }
-    let mut context = CipherCtx::new()?;
-    init(&mut context, Some(algorithm), None, None, encrypt)?;
-    if key.len() != cipher.key_len() {
-        context.set_key_length(key.len())?;
-    }
-    init(&mut context, None, Some(key), Some(iv), encrypt)?;
-    Ok(context)
-}
-
-fn gcm_context(
-    cipher: ContentCipher,
-    key: &[u8],
-    nonce: &[u8],
-    encrypt: bool,
-) -> Result<CipherCtx, Failed> {
-    let algorithm = cipher.openssl().ok_or(Failed)?;
-    if !cipher.is_aead() || !cipher.takes_key_len(key.len()) || !(8..=64).contains(&nonce.len()) {
-        return Err(Failed);
-    }
-    let mut context = CipherCtx::new()?;
-    init(&mut context, Some(algorithm), None, None, encrypt)?;
-    context.set_iv_length(nonce.len())?;
-    init(&mut context, None, Some(key), Some(nonce), encrypt)?;
-    Ok(context)
 }
 
 fn init(
@@ -425,13 +403,6 @@ fn init(
         context.encrypt_init(cipher, key, iv)?;
     } else {
         context.decrypt_init(cipher, key, iv)?;
-    }
-    Ok(())
-}
-
-fn authenticate(context: &mut CipherCtx, aad: &[u8]) -> Result<(), Failed> {
-    for piece in aad.chunks(PIECE) {
-        context.cipher_update(piece, None)?;
     }
     Ok(())
 }

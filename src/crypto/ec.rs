@@ -1,4 +1,5 @@
-//! Ephemeral-static key agreement: ECDH (RFC 5753) and X25519, X448 (RFC 8418), then a key wrap.
+//! Key agreement: ECDH (RFC 5753), X25519 and X448 (RFC 8418), X9.42 Diffie-Hellman (RFC 2631), then a
+//! key wrap.
 
 use openssl::bn::BigNumContext;
 use openssl::derive::Deriver;
@@ -10,6 +11,7 @@ use zeroize::Zeroizing;
 use super::digest::Digest;
 use super::keywrap::KeyWrap;
 use super::{CipherProblem, Failed, PublicKey, SecretKey, Unsupported, kdf};
+use crate::cms::ber::{Tlv, tag};
 use crate::cms::oid::{self, AlgorithmIdentifier};
 use crate::cms::{build, der, parameters};
 
@@ -18,6 +20,7 @@ use crate::cms::{build, der, parameters};
 enum Derivation {
     X963(Digest),
     Hkdf(Digest),
+    X942,
 }
 
 /// What a `KeyAgreeRecipientInfo`'s keyEncryptionAlgorithm says: scheme, derivation, key wrap.
@@ -48,15 +51,10 @@ impl KeyAgreement {
             oid::ECDH_HKDF_SHA256 => (Derivation::Hkdf(Digest::Sha256), false),
             oid::ECDH_HKDF_SHA384 => (Derivation::Hkdf(Digest::Sha384), false),
             oid::ECDH_HKDF_SHA512 => (Derivation::Hkdf(Digest::Sha512), false),
+            oid::ESDH | oid::SSDH => (Derivation::X942, false),
             other => return Err(Unsupported(other.label()).into()),
         };
-        let wrap = match parameters::inner_algorithm(algorithm)?.oid {
-            oid::AES128_WRAP => KeyWrap::Aes128,
-            oid::AES192_WRAP => KeyWrap::Aes192,
-            oid::AES256_WRAP => KeyWrap::Aes256,
-            oid::DES_EDE3_WRAP => KeyWrap::DesEde3,
-            other => return Err(Unsupported(other.label()).into()),
-        };
+        let wrap = KeyWrap::from_algorithm(&parameters::inner_algorithm(algorithm)?)?;
         let wrap_algorithm = algorithm.parameters.unwrap_or_default().to_vec();
         Ok(Self {
             derivation,
@@ -67,8 +65,8 @@ impl KeyAgreement {
     }
 
     /// The content-encryption key that `key` can derive, `None` where the key wrap does not prove
-    /// it. `originator` is the ephemeral key's BIT STRING content, on the curve of `key`: the
-    /// algorithm beside it may be absent, empty or NULL and adds nothing.
+    /// it. `originator` is the other public key's BIT STRING content, on the curve or in the group of
+    /// `key`: the algorithm beside it may be absent, empty or NULL and adds nothing.
     pub fn unwrap(
         &self,
         key: &SecretKey,
@@ -100,9 +98,25 @@ impl KeyAgreement {
                 PKey::from_ec_key(peer)?
             }
             id @ (Id::X25519 | Id::X448) => PKey::public_key_from_raw_bytes(originator, id)?,
+            Id::DHX | Id::DH => in_group_of(key, originator)?,
             _ => return Err(Failed),
         };
-        derive(key, &peer)
+        let of_group = matches!(key.id(), Id::DHX | Id::DH);
+        if of_group != (self.derivation == Derivation::X942) {
+            return Err(Failed);
+        }
+        let mut secret = derive(key, &peer)?;
+        if of_group {
+            // RFC 2631 §2.1.2: as long as the prime; OpenSSL drops leading zeros.
+            let missing = key.size().saturating_sub(secret.len());
+            let mut whole = Zeroizing::new(vec![0; key.size().max(secret.len())]);
+            whole
+                .get_mut(missing..)
+                .ok_or(Failed)?
+                .copy_from_slice(&secret);
+            secret = whole;
+        }
+        Ok(secret)
     }
 
     fn kek(&self, secret: &[u8], ukm: Option<&[u8]>) -> Result<Zeroizing<Vec<u8>>, Failed> {
@@ -110,9 +124,31 @@ impl KeyAgreement {
         let info = kdf::ecc_cms_shared_info(&self.wrap_algorithm, ukm, len);
         match self.derivation {
             Derivation::X963(digest) => kdf::x963(digest, secret, &info, len),
-            Derivation::Hkdf(digest) => kdf::hkdf(digest, secret, &info, len),
+            Derivation::Hkdf(digest) => kdf::hkdf(digest, secret, &[], &info, len),
+            Derivation::X942 => {
+                let wrap = AlgorithmIdentifier::parse(&self.wrap_algorithm).map_err(|_| Failed)?;
+                kdf::x942(Digest::Sha1, secret, wrap.oid, ukm, len)
+            }
         }
     }
+}
+
+/// The bytes of a public key's BIT STRING.
+pub fn public_bits(key: &PublicKey) -> Option<Vec<u8>> {
+    let spki = key.public_key_to_der().ok()?;
+    let mut reader = Tlv::only(&spki).ok()?.reader();
+    reader.require(tag::SEQUENCE, "").ok()?;
+    let bits = reader.require(tag::BIT_STRING, "").ok()?;
+    Some(bits.body.get(1..)?.to_vec())
+}
+
+/// The public key `bits` in the group of `key`, whose `SubjectPublicKeyInfo` says which that is.
+fn in_group_of(key: &SecretKey, bits: &[u8]) -> Result<PublicKey, Failed> {
+    let own = key.public_key_to_der()?;
+    let mut reader = Tlv::only(&own).map_err(|_| Failed)?.reader();
+    let group = reader.require(tag::SEQUENCE, "").map_err(|_| Failed)?.raw;
+    let bits = der::element(tag::BIT_STRING, &[&[0], bits]);
+    Ok(PKey::public_key_from_der(&der::sequence(&[group, &bits]))?)
 }
 
 fn has_cofactor_one(group: &openssl::ec::EcGroupRef) -> bool {

@@ -10,6 +10,7 @@ use super::Failed;
 use super::digest::Digest;
 use crate::cms::ber::tag;
 use crate::cms::der;
+use crate::cms::oid::Oid;
 
 /// The ANSI X9.63 key derivation (SEC 1 §3.6.1): `len` bytes from a shared secret.
 pub fn x963(
@@ -36,10 +37,11 @@ pub fn x963(
     Ok(out)
 }
 
-/// HKDF without a salt (RFC 5869), as RFC 8418 §2.2 uses it.
+/// HKDF (RFC 5869); without a salt where that is empty, as RFC 8418 §2.2 uses it.
 pub fn hkdf(
     digest: Digest,
     secret: &[u8],
+    salt: &[u8],
     info: &[u8],
     len: usize,
 ) -> Result<Zeroizing<Vec<u8>>, Failed> {
@@ -47,9 +49,48 @@ pub fn hkdf(
     context.derive_init()?;
     context.set_hkdf_md(digest.md().ok_or(Failed)?)?;
     context.set_hkdf_key(secret)?;
+    if !salt.is_empty() {
+        context.set_hkdf_salt(salt)?;
+    }
     context.add_hkdf_info(info)?;
     let mut out = Zeroizing::new(vec![0; len]);
     context.derive(Some(&mut out))?;
+    Ok(out)
+}
+
+/// The content-encryption key that CEK-HKDF-SHA256 makes of the transported one, as long as it (RFC
+/// 9709 §2). `cipher` is the content cipher's `AlgorithmIdentifier` as the message has it.
+pub fn cek_hkdf(cek: &[u8], cipher: &[u8]) -> Result<Zeroizing<Vec<u8>>, Failed> {
+    let salt = b"The Cryptographic Message Syntax";
+    hkdf(Digest::Sha256, cek, salt, cipher, cek.len())
+}
+
+/// The key-encryption key of an X9.42 Diffie-Hellman agreement (RFC 2631 §2.1.2): `len` bytes for
+/// the key wrap `wrap` out of the shared secret, which is as long as the prime.
+pub fn x942(
+    digest: Digest,
+    secret: &[u8],
+    wrap: Oid<'_>,
+    ukm: Option<&[u8]>,
+    len: usize,
+) -> Result<Zeroizing<Vec<u8>>, Failed> {
+    let md = digest.md().ok_or(Failed)?;
+    let bits = u32::try_from(len * 8).map_err(|_| Failed)?.to_be_bytes();
+    let ukm = ukm.map(|ukm| der::element(tag::constructed(0), &[&der::octet_string(ukm)]));
+    let bits = der::element(tag::constructed(2), &[&der::octet_string(&bits)]);
+    let wrap = der::oid(wrap);
+    let mut out = Zeroizing::new(Vec::with_capacity(len + digest.size()));
+    let mut block = Zeroizing::new(vec![0; digest.size()]);
+    let mut counter = 1_u32;
+    let mut context = MdCtx::new()?;
+    while out.len() < len {
+        let key_info = der::sequence(&[&wrap, &der::octet_string(&counter.to_be_bytes())]);
+        let info = der::sequence(&[&key_info, ukm.as_deref().unwrap_or_default(), &bits]);
+        hash_into(&mut context, md, &[secret, &info], &mut block)?;
+        out.extend_from_slice(&block);
+        counter = counter.checked_add(1).ok_or(Failed)?;
+    }
+    out.truncate(len);
     Ok(out)
 }
 
@@ -140,6 +181,7 @@ fn hash_into(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cms::oid;
     use crate::text::hex;
 
     /// The values that PKCS#12 implementations have tested themselves with from the start.
@@ -174,6 +216,38 @@ mod tests {
             hex(&found),
             "ed2034e36328830ff09df1e1a07dd357185dac0d4f9eb3d4"
         );
+    }
+
+    /// RFC 9709, the example of its appendix.
+    #[test]
+    fn cek_hkdf_gives_the_key_of_rfc_9709() {
+        let cek = bytes("c702e7d0a9e064b09ba55245fb733cf3");
+        let cipher = bytes("301b0609608648016503040106300e040c5c79058ba2f43447639d29e2");
+        assert_eq!(
+            hex(&cek_hkdf(&cek, &cipher).unwrap()),
+            "2124ffb29fac4e0fbbc7d5d87492bff3"
+        );
+    }
+
+    /// RFC 2631 §2.1.6 and §2.1.7: an agreement for Triple-DES, one for RC2 with a partyAInfo.
+    #[test]
+    fn x942_gives_the_keys_of_rfc_2631() {
+        let zz = bytes("000102030405060708090a0b0c0d0e0f10111213");
+        let found = x942(Digest::Sha1, &zz, oid::DES_EDE3_WRAP, None, 24).unwrap();
+        assert_eq!(
+            hex(&found),
+            "a09661392376f7044d9052a397883246b67f5f1ef63eb5fb"
+        );
+        let party = bytes("0123456789abcdeffedcba9876543201").repeat(4);
+        let found = x942(Digest::Sha1, &zz, oid::RC2_WRAP, Some(&party), 16).unwrap();
+        assert_eq!(hex(&found), "48950c46e0530075403cce72889604e0");
+    }
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        (0..hex.len())
+            .step_by(2)
+            .map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap())
+            .collect()
     }
 
     /// RFC 5753 §7.2's structure, byte for byte.

@@ -1,11 +1,15 @@
-//! Key wrap: AES (RFC 3394) and Triple-DES (RFC 3217 §3). Both prove the key they give back.
+//! Key wrap: AES (RFC 3394, padded RFC 5649), Triple-DES and RC2 (RFC 3217), and that of passwords
+//! (RFC 3211). All but the last prove the key they give back: AES, Triple-DES and RC2 by 64 bits, the
+//! padded AES by 32 and a length.
 
 use openssl::cipher::{Cipher, CipherRef};
 use openssl::cipher_ctx::{CipherCtx, CipherCtxFlags};
 use zeroize::Zeroizing;
 
-use super::Failed;
-use super::random;
+use super::cipher::{ContentCipher, ContentParameters, cbc_context};
+use super::{CipherProblem, Failed, Unsupported, random};
+use crate::cms::oid::{self, AlgorithmIdentifier};
+use crate::cms::parameters;
 
 /// The most a wrapped key may weigh: larger than any key for any cipher.
 const MAX_WRAPPED: usize = 256;
@@ -19,17 +23,47 @@ pub enum KeyWrap {
     Aes192,
     /// `id-aes256-wrap`
     Aes256,
+    /// `id-aes128-wrap-pad`
+    Aes128Pad,
+    /// `id-aes192-wrap-pad`
+    Aes192Pad,
+    /// `id-aes256-wrap-pad`
+    Aes256Pad,
     /// `id-alg-CMS3DESwrap`
     DesEde3,
+    /// `id-alg-CMSRC2wrap`: an RC2 of so many effective key bits with a key of 16 bytes; legacy
+    /// provider, only unwrapped.
+    Rc2(ContentCipher),
 }
 
 impl KeyWrap {
+    /// The key wrap that an `AlgorithmIdentifier` names.
+    pub fn from_algorithm(algorithm: &AlgorithmIdentifier<'_>) -> Result<Self, CipherProblem> {
+        Ok(match algorithm.oid {
+            oid::AES128_WRAP => Self::Aes128,
+            oid::AES192_WRAP => Self::Aes192,
+            oid::AES256_WRAP => Self::Aes256,
+            oid::AES128_WRAP_PAD => Self::Aes128Pad,
+            oid::AES192_WRAP_PAD => Self::Aes192Pad,
+            oid::AES256_WRAP_PAD => Self::Aes256Pad,
+            oid::DES_EDE3_WRAP => Self::DesEde3,
+            oid::RC2_WRAP => {
+                let bits = parameters::rc2_wrap_bits(algorithm)?;
+                let cipher = ContentCipher::rc2_of(bits)
+                    .filter(|cipher| cipher.openssl().is_some())
+                    .ok_or_else(|| Unsupported(format!("rc2-{bits}-wrap")))?;
+                Self::Rc2(cipher)
+            }
+            other => return Err(Unsupported(other.label()).into()),
+        })
+    }
+
     /// Bytes of the key-encryption key.
     pub const fn kek_len(self) -> usize {
         match self {
-            Self::Aes128 => 16,
-            Self::Aes192 | Self::DesEde3 => 24,
-            Self::Aes256 => 32,
+            Self::Aes128 | Self::Aes128Pad | Self::Rc2(_) => 16,
+            Self::Aes192 | Self::Aes192Pad | Self::DesEde3 => 24,
+            Self::Aes256 | Self::Aes256Pad => 32,
         }
     }
 
@@ -38,7 +72,18 @@ impl KeyWrap {
             Self::Aes128 => Some(Cipher::aes_128_wrap()),
             Self::Aes192 => Some(Cipher::aes_192_wrap()),
             Self::Aes256 => Some(Cipher::aes_256_wrap()),
-            Self::DesEde3 => None,
+            Self::Aes128Pad => Some(Cipher::aes_128_wrap_pad()),
+            Self::Aes192Pad => Some(Cipher::aes_192_wrap_pad()),
+            Self::Aes256Pad => Some(Cipher::aes_256_wrap_pad()),
+            Self::DesEde3 | Self::Rc2(_) => None,
+        }
+    }
+
+    /// Bytes of the shortest wrapped key: two blocks and the check value, padded one and it.
+    const fn shortest(self) -> usize {
+        match self {
+            Self::Aes128Pad | Self::Aes192Pad | Self::Aes256Pad => 16,
+            _ => 24,
         }
     }
 
@@ -47,8 +92,11 @@ impl KeyWrap {
         if kek.len() != self.kek_len() || wrapped.len() > MAX_WRAPPED {
             return Err(Failed);
         }
+        if let Self::Rc2(cipher) = self {
+            return unwrap_rc2(cipher, kek, wrapped);
+        }
         match self.aes() {
-            Some(cipher) if wrapped.len() >= 24 && wrapped.len().is_multiple_of(8) => {
+            Some(cipher) if wrapped.len() >= self.shortest() && wrapped.len().is_multiple_of(8) => {
                 let mut ctx = CipherCtx::new()?;
                 ctx.set_flags(CipherCtxFlags::FLAG_WRAP_ALLOW);
                 ctx.decrypt_init(Some(cipher), Some(kek), None)?;
@@ -71,8 +119,8 @@ impl KeyWrap {
                 ctx.encrypt_init(Some(cipher), Some(kek), None)?;
                 Ok(update_once(&mut ctx, key)?.to_vec())
             }
-            Some(_) => Err(Failed),
-            None => wrap_des_ede3(kek, key),
+            None if self == Self::DesEde3 => wrap_des_ede3(kek, key),
+            _ => Err(Failed),
         }
     }
 }
@@ -83,8 +131,8 @@ fn update_once(ctx: &mut CipherCtx, input: &[u8]) -> Result<Zeroizing<Vec<u8>>, 
     Ok(out)
 }
 
-/// The second IV of RFC 3217 §3.1.
-const DES_EDE3_IV: [u8; 8] = [0x4a, 0xdd, 0xa2, 0x2c, 0x79, 0xe8, 0x21, 0x05];
+/// The second IV of RFC 3217 §3.1 and §4.1.
+const SECOND_IV: [u8; 8] = [0x4a, 0xdd, 0xa2, 0x2c, 0x79, 0xe8, 0x21, 0x05];
 
 fn des_ede3(
     encrypt: bool,
@@ -120,14 +168,14 @@ fn wrap_des_ede3(kek: &[u8], key: &[u8]) -> Result<Vec<u8>, Failed> {
     let mut inner = iv.to_vec();
     inner.extend_from_slice(&des_ede3(true, kek, &iv, &checked)?);
     inner.reverse();
-    Ok(des_ede3(true, kek, &DES_EDE3_IV, &inner)?.to_vec())
+    Ok(des_ede3(true, kek, &SECOND_IV, &inner)?.to_vec())
 }
 
 fn unwrap_des_ede3(kek: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, Failed> {
     if wrapped.len() != 40 {
         return Err(Failed);
     }
-    let mut inner = des_ede3(false, kek, &DES_EDE3_IV, wrapped)?;
+    let mut inner = des_ede3(false, kek, &SECOND_IV, wrapped)?;
     inner.reverse();
     let (iv, rest) = inner.split_at_checked(8).ok_or(Failed)?;
     let checked = des_ede3(false, kek, iv, rest)?;
@@ -140,9 +188,112 @@ fn unwrap_des_ede3(kek: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, Fai
     }
 }
 
+fn decrypt_unpadded(
+    cipher: ContentCipher,
+    key: &[u8],
+    iv: &[u8],
+    input: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Failed> {
+    let mut ctx = cbc_context(cipher, key, iv, false)?;
+    ctx.set_padding(false);
+    update_once(&mut ctx, input)
+}
+
+/// RFC 3217 §4.2: inside are a length, the key, padding, and the check value over all of them.
+fn unwrap_rc2(
+    cipher: ContentCipher,
+    kek: &[u8],
+    wrapped: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Failed> {
+    if wrapped.len() < 24 || !wrapped.len().is_multiple_of(8) {
+        return Err(Failed);
+    }
+    let mut inner = decrypt_unpadded(cipher, kek, &SECOND_IV, wrapped)?;
+    inner.reverse();
+    let (iv, rest) = inner.split_at_checked(8).ok_or(Failed)?;
+    let checked = decrypt_unpadded(cipher, kek, iv, rest)?;
+    let at = checked.len().checked_sub(8).ok_or(Failed)?;
+    let (padded, check) = checked.split_at_checked(at).ok_or(Failed)?;
+    if !openssl::memcmp::eq(check, &check_value(padded)) {
+        return Err(Failed);
+    }
+    let (len, key) = padded.split_first().ok_or(Failed)?;
+    let len = usize::from(*len);
+    // Padding fills one block at most.
+    if len + 8 <= key.len() {
+        return Err(Failed);
+    }
+    Ok(Zeroizing::new(key.get(..len).ok_or(Failed)?.to_vec()))
+}
+
+/// PWRI-KEK (RFC 3211 §2.3.2): a content-encryption key that a password protects. The cipher, in CBC
+/// mode, is run twice over the key. Its check bytes tell a wrong password (24 bits and a length), but
+/// not whether every byte of the key is as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PasswordWrap {
+    cipher: ContentCipher,
+    parameters: ContentParameters,
+}
+
+impl PasswordWrap {
+    /// Reads a keyEncryptionAlgorithm `id-alg-PWRI-KEK`.
+    pub fn from_algorithm(algorithm: &AlgorithmIdentifier<'_>) -> Result<Self, CipherProblem> {
+        if algorithm.oid != oid::PWRI_KEK {
+            return Err(Unsupported(algorithm.oid.label()).into());
+        }
+        let inner = parameters::inner_algorithm(algorithm)?;
+        let (cipher, parameters) = ContentCipher::from_algorithm(&inner)?;
+        if cipher.is_aead() {
+            return Err(CipherProblem::Malformed("PWRI-KEK with an AEAD cipher"));
+        }
+        Ok(Self { cipher, parameters })
+    }
+
+    /// The cipher that the key-encryption key is for.
+    pub fn cipher(&self) -> ContentCipher {
+        self.cipher
+    }
+
+    /// The wrapped key, or [`Failed`] where the check bytes do not hold.
+    pub fn unwrap(&self, kek: &[u8], wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, Failed> {
+        let block = self.cipher.block_len();
+        if wrapped.len() < 2 * block
+            || wrapped.len() > MAX_WRAPPED
+            || !wrapped.len().is_multiple_of(block)
+        {
+            return Err(Failed);
+        }
+        let (front, last) = wrapped
+            .split_at_checked(wrapped.len() - block)
+            .ok_or(Failed)?;
+        let before = front.get(front.len() - block..).ok_or(Failed)?;
+        // The last block of the inner layer is the outer layer's IV.
+        let decrypt = |iv: &[u8], input: &[u8]| decrypt_unpadded(self.cipher, kek, iv, input);
+        let last = decrypt(before, last)?;
+        let mut inner = Zeroizing::new(decrypt(&last, front)?.to_vec());
+        inner.extend_from_slice(&last);
+        let block = decrypt(&self.parameters.iv, &inner)?;
+        let (head, key) = block.split_at_checked(4).ok_or(Failed)?;
+        let (len, check) = head.split_first().ok_or(Failed)?;
+        let first = key.get(..3).ok_or(Failed)?;
+        let holds = check
+            .iter()
+            .zip(first)
+            .fold(0, |all, (a, b)| all | (a ^ b ^ 0xff))
+            == 0;
+        let len = usize::from(*len);
+        if holds && len >= 3 {
+            Ok(Zeroizing::new(key.get(..len).ok_or(Failed)?.to_vec()))
+        } else {
+            Err(Failed)
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cms::der;
 
     fn bytes(hex: &str) -> Vec<u8> {
         (0..hex.len())
@@ -200,6 +351,73 @@ mod tests {
                 assert_eq!(wrap.unwrap(&kek, &wrapped[..i]), Err(Failed));
             }
             assert_eq!(wrap.unwrap(&kek[1..], &wrapped), Err(Failed));
+        }
+    }
+
+    /// RFC 5649 §6.
+    #[test]
+    fn padded_aes_vectors_of_rfc_5649() {
+        let kek = bytes("5840df6e29b02af1ab493b705bf16ea1ae8338f4dcc176a8");
+        for (key, wrapped) in [
+            (
+                "c37b7e6492584340bed12207808941155068f738",
+                "138bdeaa9b8fa7fc61f97742e72248ee5ae6ae5360d1ae6a5f54f373fa543b6a",
+            ),
+            ("466f7250617369", "afbeb0f07dfbf5419200f2ccb50bb24f"),
+        ] {
+            let found = KeyWrap::Aes192Pad.unwrap(&kek, &bytes(wrapped)).unwrap();
+            assert_eq!(*found, bytes(key));
+            let mut altered = bytes(wrapped);
+            altered[3] ^= 1;
+            assert_eq!(KeyWrap::Aes192Pad.unwrap(&kek, &altered), Err(Failed));
+        }
+    }
+
+    /// RFC 3217 §4.4, whose key has 40 effective bits.
+    #[test]
+    fn rc2_vector_of_rfc_3217() {
+        if ContentCipher::Rc2Cbc40.openssl().is_none() {
+            return;
+        }
+        let kek = bytes("fd04fd08060707fb0003fefffd02fe05");
+        let wrapped = bytes(
+            "70e699fb5701f7833330fb71e87c85a420bdc99af05d22af5a0e48d35f3138986cbaafb4b28d4f35",
+        );
+        let found = KeyWrap::Rc2(ContentCipher::Rc2Cbc40)
+            .unwrap(&kek, &wrapped)
+            .unwrap();
+        assert_eq!(*found, bytes("b70a25fbc9d86a86050ce0d711ead4d9"));
+        let mut altered = wrapped;
+        altered[20] ^= 1;
+        assert_eq!(
+            KeyWrap::Rc2(ContentCipher::Rc2Cbc40).unwrap(&kek, &altered),
+            Err(Failed)
+        );
+    }
+
+    /// RFC 3211 §3.2, from the derived key on.
+    #[test]
+    fn password_wrap_vector_of_rfc_3211() {
+        let iv = der::octet_string(&bytes("baf1ca7931213c4e"));
+        let cipher = der::algorithm(oid::DES_EDE3_CBC, Some(&iv));
+        let algorithm = AlgorithmIdentifier {
+            oid: oid::PWRI_KEK,
+            parameters: Some(&cipher),
+        };
+        let wrap = PasswordWrap::from_algorithm(&algorithm).unwrap();
+        let kek = bytes("6a8970bf68c92caea84a8df28510858607126380cc47ab2d");
+        let wrapped = bytes(
+            "c03c514abdb9e2c5aac038572b5e24553876b377aafb82eca5a9d73f8ab143d9ec74e6cad7db260c",
+        );
+        assert_eq!(
+            *wrap.unwrap(&kek, &wrapped).unwrap(),
+            bytes("8c637d887223a2f965b566eb014b0fa5d52300a3f7ea40fffc577203c71baf3b")
+        );
+        for i in 0..wrapped.len() {
+            assert_eq!(wrap.unwrap(&kek, &wrapped[..i]), Err(Failed));
+            let mut wrong = kek.clone();
+            wrong[i % 24] ^= 0x10;
+            assert_eq!(wrap.unwrap(&wrong, &wrapped), Err(Failed));
         }
     }
 
