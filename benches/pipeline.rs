@@ -18,7 +18,7 @@ use p7mill::archive::{self, Content};
 use p7mill::cert::{CertCache, Certificate, Pool};
 use p7mill::crypto::SecretKey;
 use p7mill::crypto::cipher::ContentCipher;
-use p7mill::keys::{KeyRing, Passphrases};
+use p7mill::keys::{KeyRing, MessageSecrets, Passphrases};
 use p7mill::limits::Limits;
 use p7mill::message::headers::LineEnding;
 use p7mill::message::transfer;
@@ -42,8 +42,10 @@ fn context(open: Opening, recipients: Vec<Arc<Certificate>>) -> Context {
             task: Task::Mill(open),
             recipients,
             cipher: ContentCipher::Aes256Gcm,
+            open_unaddressed: false,
         },
         keyring,
+        secrets: MessageSecrets::default(),
         pool,
         cache: CertCache::new(),
         limits: Limits::default(),

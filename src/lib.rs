@@ -27,7 +27,7 @@
 //! use p7mill::cert::{CertCache, Pool, Trust, load_certificates};
 //! use p7mill::crypto::cipher::ContentCipher;
 //! use p7mill::engine::{self, Job, Silent};
-//! use p7mill::keys::{KeyRing, Passphrases};
+//! use p7mill::keys::{KeyRing, MessageSecrets, Passphrases};
 //! use p7mill::limits::Limits;
 //! use p7mill::ops::{Clock, Context, Opening, Plan, Task};
 //!
@@ -42,8 +42,10 @@
 //!         task: Task::Mill(Opening::Decrypt),
 //!         recipients: Vec::new(),
 //!         cipher: ContentCipher::Aes256Gcm,
+//!         open_unaddressed: false,
 //!     },
 //!     keyring,
+//!     secrets: MessageSecrets::default(),
 //!     pool,
 //!     cache: CertCache::new(),
 //!     limits: Limits::default(),

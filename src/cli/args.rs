@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::options::{
-    FilledStoreArgs, HarvestStoreArgs, KeyArgs, NowArgs, OutArgs, ReadStoreArgs, ReportArgs,
-    RequiredKeyArgs, RequiredStoreArgs, RequiredTrustArgs, RunArgs, SealArgs, SourceArgs, TalkArgs,
-    TrustArgs,
+    FilledStoreArgs, HarvestStoreArgs, KeyArgs, KeyFileArgs, NowArgs, OutArgs, ReadStoreArgs,
+    ReportArgs, RequiredKeyArgs, RequiredStoreArgs, RequiredTrustArgs, RunArgs, SealArgs,
+    SourceArgs, TalkArgs, TrustArgs,
 };
 use super::values::{self, ExportFormat};
 
@@ -301,7 +301,7 @@ pub(crate) enum KeysCommand {
 #[derive(Debug, clap::Args)]
 pub(crate) struct KeysListArgs {
     #[command(flatten)]
-    pub(crate) keys: RequiredKeyArgs,
+    pub(crate) keys: KeyFileArgs,
 }
 
 #[cfg(test)]

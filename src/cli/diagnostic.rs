@@ -16,8 +16,6 @@ const LATER_COMMANDS: &[&str] = &[
 
 /// Options that the contract names and this version does not have.
 const LATER_OPTIONS: &[&str] = &[
-    "--message-passphrase-file",
-    "--message-key-file",
     "--crl",
     "--require-revocation",
     "--recovery",

@@ -25,17 +25,50 @@ pub(crate) struct KeyArgs {
     pub(crate) keys: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) passphrases: PassphraseArgs,
+    #[command(flatten)]
+    pub(crate) messages: MessageKeyArgs,
 }
 
-/// The same where keys are what the command is about.
+/// The same where opening mail is what the command is about.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Keys")]
 pub(crate) struct RequiredKeyArgs {
+    /// File or folder of .p12 .pfx .pem .key .der files; may be given several times
+    #[arg(
+        long,
+        value_name = "PATH",
+        required_unless_present_any = ["message_passphrase_file", "message_key_file"]
+    )]
+    pub(crate) keys: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) passphrases: PassphraseArgs,
+    #[command(flatten)]
+    pub(crate) messages: MessageKeyArgs,
+}
+
+/// The same where key files are what the command is about.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Keys")]
+pub(crate) struct KeyFileArgs {
     /// File or folder of .p12 .pfx .pem .key .der files; may be given several times
     #[arg(long, value_name = "PATH", required = true)]
     pub(crate) keys: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) passphrases: PassphraseArgs,
+}
+
+/// What opens messages that no certificate is behind, and how far keys reach.
+#[derive(Debug, Args)]
+pub(crate) struct MessageKeyArgs {
+    /// Passphrases, one a line, for messages that are encrypted with a password; nobody else may be able to read FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) message_passphrase_file: Option<PathBuf>,
+    /// Keys in hexadecimal, one a line, for messages that are encrypted with a shared key; nobody else may be able to read FILE
+    #[arg(long, value_name = "FILE")]
+    pub(crate) message_key_file: Option<PathBuf>,
+    /// Open attached and embedded ciphertexts with any key, even where the message is not addressed to its owner
+    #[arg(long)]
+    pub(crate) open_unaddressed: bool,
 }
 
 /// Where passphrases come from; without any of these, a prompt on a terminal and none elsewhere.

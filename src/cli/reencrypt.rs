@@ -16,6 +16,7 @@ pub(crate) fn run(arguments: &ReencryptArgs, talk: &TalkArgs, printer: &Printer)
         paths: &arguments.source.paths,
         keys: &arguments.keys.keys,
         passphrases: Some(&arguments.keys.passphrases),
+        messages: Some(&arguments.keys.messages),
         trust: &arguments.trust.trust,
         judging: Some(&arguments.trust.more),
         now: arguments.trust.more.now.now,

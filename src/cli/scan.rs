@@ -16,6 +16,7 @@ pub(crate) fn run(arguments: &ScanArgs, talk: &TalkArgs, printer: &Printer) -> R
         paths: &arguments.source.paths,
         keys: &arguments.keys.keys,
         passphrases: Some(&arguments.keys.passphrases),
+        messages: Some(&arguments.keys.messages),
         now: arguments.now.now,
         report: arguments.report.report.as_deref(),
         format: arguments.report.format,

@@ -13,6 +13,7 @@ use p7mill::cert::pool::Pool;
 use p7mill::cert::trust::{self, Trust};
 use p7mill::crypto::cipher::ContentCipher;
 use p7mill::engine::{self, Earlier, Job};
+use p7mill::keys::MessageSecrets;
 use p7mill::keys::keyring::KeyRing;
 use p7mill::limits::Limits;
 use p7mill::ops::{self, Clock, Opening, Plan, Task};
@@ -21,7 +22,8 @@ use p7mill::text::{escape_path, hex, rfc3339};
 use p7mill::{Error, Result};
 
 use super::options::{
-    Cipher, Format, JudgingArgs, Mode, OutArgs, PassphraseArgs, Program, RunArgs, SealArgs,
+    Cipher, Format, JudgingArgs, MessageKeyArgs, Mode, OutArgs, PassphraseArgs, Program, RunArgs,
+    SealArgs,
 };
 use super::{custody, job, paths, unlock};
 
@@ -36,6 +38,8 @@ pub(crate) struct Request<'a> {
     pub(crate) keys: &'a [PathBuf],
     /// How to open them.
     pub(crate) passphrases: Option<&'a PassphraseArgs>,
+    /// `--message-passphrase-file`, `--message-key-file`, `--open-unaddressed`
+    pub(crate) messages: Option<&'a MessageKeyArgs>,
     /// `--trust`
     pub(crate) trust: &'a [OsString],
     /// `--intermediates` and the clock.
@@ -74,6 +78,16 @@ pub(crate) enum Wanted {
 impl Default for Wanted {
     fn default() -> Self {
         Self::Mill(Opening::Keep)
+    }
+}
+
+impl Request<'_> {
+    /// Whether anything is named that mail could be opened with.
+    fn opens(&self) -> bool {
+        let secrets = |messages: &MessageKeyArgs| {
+            messages.message_passphrase_file.is_some() || messages.message_key_file.is_some()
+        };
+        !self.keys.is_empty() || self.messages.is_some_and(secrets)
     }
 }
 
@@ -117,6 +131,10 @@ impl Settings {
         for address in request.to.iter().filter_map(|to| address(to)) {
             recipients.push(recipient_in_store(store.as_ref(), address, now)?);
         }
+        let secrets = secrets(request.messages)?;
+        let open_unaddressed = request
+            .messages
+            .is_some_and(|messages| messages.open_unaddressed);
         let keyring = keyring(request.keys, request.passphrases)?;
         job::look_at_keys(request, &keyring, &mut notes)?;
         // What the command line names goes before what was harvested.
@@ -145,6 +163,12 @@ impl Settings {
         options.insert("now".into(), request.now.map(rfc3339).unwrap_or_default());
         options.insert("mode".into(), format!("{} {}", task.name(), cipher.name()));
         options.insert("store".into(), request.store.is_some().to_string());
+        // How many there are, and nothing that would help to guess them.
+        options.insert(
+            "message secrets".into(),
+            format!("{} {}", secrets.passphrases().len(), secrets.keys().len()),
+        );
+        options.insert("open unaddressed".into(), open_unaddressed.to_string());
         let job = Job {
             roots: request.paths.to_vec(),
             out: request
@@ -175,10 +199,12 @@ impl Settings {
             task,
             recipients,
             cipher,
+            open_unaddressed,
         };
         let context = ops::Context {
             plan,
             keyring,
+            secrets,
             pool,
             cache: CertCache::new(),
             limits: Limits::default(),
@@ -228,6 +254,22 @@ pub(crate) fn keyring(keys: &[PathBuf], passphrases: Option<&PassphraseArgs>) ->
     KeyRing::load(keys, &mut passphrases).map_err(|error| named("--keys", error))
 }
 
+/// The passphrases and keys of messages that no certificate is behind.
+fn secrets(options: Option<&MessageKeyArgs>) -> Result<MessageSecrets> {
+    let mut secrets = MessageSecrets::default();
+    if let Some(file) = options.and_then(|options| options.message_passphrase_file.as_deref()) {
+        secrets
+            .read_passphrases(file)
+            .map_err(|error| named("--message-passphrase-file", error))?;
+    }
+    if let Some(file) = options.and_then(|options| options.message_key_file.as_deref()) {
+        secrets
+            .read_keys(file)
+            .map_err(|error| named("--message-key-file", error))?;
+    }
+    Ok(secrets)
+}
+
 /// Seconds since 1970.
 #[expect(
     clippy::disallowed_methods,
@@ -260,7 +302,7 @@ fn threads(run: Option<&RunArgs>) -> usize {
 fn opening(request: &Request<'_>, wanted: Opening) -> Result<(Opening, ContentCipher)> {
     let Some(seal) = request.seal.filter(|_| !request.to.is_empty()) else {
         // Looking without keys would only say `no-key` of what nobody asked to open.
-        let open = if wanted == Opening::Look && request.keys.is_empty() {
+        let open = if wanted == Opening::Look && !request.opens() {
             Opening::Keep
         } else {
             wanted

@@ -12,7 +12,7 @@ use crate::cert::{CertCache, Pool};
 use crate::crypto::cipher::ContentCipher;
 use crate::error::Error;
 use crate::fsio;
-use crate::keys::KeyRing;
+use crate::keys::{KeyRing, MessageSecrets};
 use crate::limits::Limits;
 use crate::message::rewrite::Piece;
 use crate::ops::outcome::{Action, Outcome};
@@ -71,8 +71,10 @@ fn context() -> Context {
             task: Task::Mill(Opening::Keep),
             recipients: Vec::new(),
             cipher: ContentCipher::Aes256Gcm,
+            open_unaddressed: false,
         },
         keyring: KeyRing::default(),
+        secrets: MessageSecrets::default(),
         pool: Pool::new(),
         cache: CertCache::new(),
         limits: Limits::default(),

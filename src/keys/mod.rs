@@ -8,15 +8,18 @@
 //! | `load` | which files there are, and what each is, by content |
 //! | `pem` `pkcs12` | what is in one |
 //! | `pbe` | password-based encryption, bounded |
+//! | [`secrets`] | passphrases and shared keys of messages that no certificate is behind |
 
 pub mod keyring;
 mod load;
 pub mod passphrase;
-mod pbe;
+pub(crate) mod pbe;
 #[cfg(test)]
 mod peer_tests;
 mod pem;
 mod pkcs12;
+pub mod secrets;
 
 pub use keyring::{KeyFile, KeyFileStatus, KeyRing, PrivateKey};
 pub use passphrase::Passphrases;
+pub use secrets::MessageSecrets;

@@ -1,18 +1,18 @@
-//! Password-based encryption of key files: PKCS#12's (RFC 7292 B, C), PBES1 and PBES2 (RFC 8018).
-//! The rounds that a file may ask for are bounded, whoever made it.
+//! Password-based encryption of key files and messages: PKCS#12's (RFC 7292 B, C), PBES1 and PBES2
+//! (RFC 8018). The rounds that a file or message may ask for are bounded, whoever made it.
 
 use openssl::pkcs5;
 use zeroize::Zeroizing;
 
 use crate::cms::Malformed;
 use crate::cms::ber::tag;
-use crate::cms::oid::{self, AlgorithmIdentifier};
+use crate::cms::oid::{self, AlgorithmIdentifier, Oid};
 use crate::cms::parameters;
 use crate::crypto::cipher::{self, ContentCipher, ContentParameters};
 use crate::crypto::digest::Digest;
 use crate::crypto::kdf::{self, Pkcs12Purpose};
 
-/// Compression-function calls that one file may cost, all tries together: about a second. What
+/// Compression-function calls that one file or message may cost, all tries together: about a second. What
 /// Firefox writes, among the dearest there is, takes 3.6 million with the right passphrase and 0.6
 /// with a wrong one.
 const ROUNDS: u64 = 6_000_000;
@@ -22,7 +22,7 @@ const SCRYPT_BYTES: u64 = 128 << 20;
 
 /// Why nothing came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Problem {
+pub(crate) enum Problem {
     /// Wrong password, or altered.
     Failed,
     /// Not to be opened with any password, and why.
@@ -47,40 +47,57 @@ impl From<openssl::error::ErrorStack> for Problem {
     }
 }
 
-/// What is left of the rounds that one file may cost.
+/// What is left of the rounds that one file or message may cost.
 #[derive(Debug)]
-pub(super) struct Rounds(u64);
+pub(crate) struct Rounds {
+    left: u64,
+    exceeded: bool,
+}
 
 impl Default for Rounds {
     fn default() -> Self {
-        Self(ROUNDS)
+        Self {
+            left: ROUNDS,
+            exceeded: false,
+        }
     }
 }
 
 impl Rounds {
+    /// Whether something was left untried since it would have cost more than is left.
+    pub(crate) fn exceeded(&self) -> bool {
+        self.exceeded
+    }
+
+    /// Spends `iterations` on something that is no derivation.
+    pub(crate) fn pay(&mut self, iterations: u64) -> Result<(), Problem> {
+        self.spend(iterations, 1, 1)
+    }
+
     /// Spends `iterations` for each block of `block` bytes that `len` bytes take.
     fn spend(&mut self, iterations: u64, len: usize, block: usize) -> Result<(), Problem> {
         let blocks = len.div_ceil(block.max(1)).max(1) as u64;
         let cost = iterations
             .checked_mul(blocks)
-            .and_then(|cost| self.0.checked_sub(cost));
-        self.0 = cost.ok_or(Problem::Never("too many key derivation rounds"))?;
+            .and_then(|cost| self.left.checked_sub(cost));
+        self.exceeded |= cost.is_none();
+        self.left = cost.ok_or(Problem::Never("too many key derivation rounds"))?;
         Ok(())
     }
 }
 
 /// One password in the two shapes that schemes hash it in.
-pub(super) struct Password {
+pub(crate) struct Password {
     /// As it is; PBES1 and PBES2.
-    pub(super) bytes: Zeroizing<Vec<u8>>,
+    pub(crate) bytes: Zeroizing<Vec<u8>>,
     /// UTF-16BE with two final zero bytes, or nothing; PKCS#12.
-    pub(super) bmp: Zeroizing<Vec<u8>>,
+    pub(crate) bmp: Zeroizing<Vec<u8>>,
 }
 
 impl Password {
     /// The ways to read a passphrase: as UTF-8, and where it is not ASCII also byte by byte as old
     /// OpenSSL did. An empty passphrase is tried as an absent one too.
-    pub(super) fn readings(passphrase: &[u8]) -> Vec<Self> {
+    pub(crate) fn readings(passphrase: &[u8]) -> Vec<Self> {
         let mut out = Vec::new();
         if let Ok(text) = std::str::from_utf8(passphrase) {
             out.push(Self::new(passphrase, text.encode_utf16()));
@@ -100,6 +117,14 @@ impl Password {
         out
     }
 
+    /// A passphrase for schemes that hash its bytes as they are.
+    pub(crate) fn utf8(passphrase: &[u8]) -> Self {
+        Self {
+            bytes: Zeroizing::new(passphrase.to_vec()),
+            bmp: Zeroizing::default(),
+        }
+    }
+
     fn new(bytes: &[u8], units: impl Iterator<Item = u16>) -> Self {
         let mut bmp = Zeroizing::new(Vec::with_capacity(2 * bytes.len() + 2));
         for unit in units.chain([0]) {
@@ -113,7 +138,7 @@ impl Password {
 }
 
 /// PKCS#12's key derivation, paid for.
-pub(super) fn derive(
+pub(crate) fn derive(
     digest: Digest,
     purpose: Pkcs12Purpose,
     password: &Password,
@@ -135,7 +160,7 @@ pub(super) fn derive(
 }
 
 /// PBKDF2, paid for.
-pub(super) fn pbkdf2(
+pub(crate) fn pbkdf2(
     digest: Digest,
     password: &[u8],
     salt: &[u8],
@@ -155,24 +180,63 @@ pub(super) fn pbkdf2(
     Ok(key)
 }
 
+const UNKNOWN: &str = "unknown password-based encryption";
+
+/// Whether `oid` names an encryption with a password, known here or not (RFC 8018, RFC 7292 §C).
+pub(crate) fn is_password_based(oid: Oid<'_>) -> bool {
+    matches!(
+        oid,
+        oid::PBES2
+            | oid::PBE_MD5_DES
+            | oid::PBE_SHA1_DES
+            | oid::PBE_SHA1_RC4_128
+            | oid::PBE_SHA1_RC4_40
+            | oid::PBE_SHA1_DES_EDE3
+            | oid::PBE_SHA1_DES_EDE2
+            | oid::PBE_SHA1_RC2_128
+            | oid::PBE_SHA1_RC2_40
+    )
+}
+
+/// The cipher that `algorithm` encrypts with.
+pub(crate) fn cipher_of(algorithm: &AlgorithmIdentifier<'_>) -> Result<ContentCipher, Problem> {
+    Ok(match algorithm.oid {
+        oid::PBE_SHA1_DES_EDE3 | oid::PBE_SHA1_DES_EDE2 => ContentCipher::DesEde3Cbc,
+        oid::PBE_SHA1_RC2_128 => ContentCipher::Rc2Cbc128,
+        oid::PBE_SHA1_RC2_40 => ContentCipher::Rc2Cbc40,
+        oid::PBE_MD5_DES | oid::PBE_SHA1_DES => ContentCipher::DesCbc,
+        oid::PBES2 => {
+            let (_, scheme) = parameters::pbes2_parameters(algorithm)?;
+            let (cipher, _) = ContentCipher::from_algorithm(&scheme).map_err(|_| {
+                Problem::Never("unknown cipher, or the legacy provider is not installed")
+            })?;
+            if cipher.is_aead() {
+                return Err(Problem::Never(UNKNOWN));
+            }
+            cipher
+        }
+        _ => return Err(Problem::Never(UNKNOWN)),
+    })
+}
+
 /// Decrypts what `algorithm` protects with a password. That the padding is right does not prove
 /// the password: what comes out has to be parsed.
-pub(super) fn decrypt(
+pub(crate) fn decrypt(
     algorithm: &AlgorithmIdentifier<'_>,
     password: &Password,
     ciphertext: &[u8],
     rounds: &mut Rounds,
 ) -> Result<Zeroizing<Vec<u8>>, Problem> {
-    let (cipher, key_len) = match algorithm.oid {
-        oid::PBE_SHA1_DES_EDE3 => (ContentCipher::DesEde3Cbc, 24),
-        oid::PBE_SHA1_DES_EDE2 => (ContentCipher::DesEde3Cbc, 16),
-        oid::PBE_SHA1_RC2_128 => (ContentCipher::Rc2Cbc128, 16),
-        oid::PBE_SHA1_RC2_40 => (ContentCipher::Rc2Cbc40, 5),
+    let key_len = match algorithm.oid {
+        oid::PBE_SHA1_DES_EDE3 => 24,
+        oid::PBE_SHA1_DES_EDE2 | oid::PBE_SHA1_RC2_128 => 16,
+        oid::PBE_SHA1_RC2_40 => 5,
         oid::PBES2 => return pbes2(algorithm, password, ciphertext, rounds),
         oid::PBE_MD5_DES => return pbes1(Digest::Md5, algorithm, password, ciphertext, rounds),
         oid::PBE_SHA1_DES => return pbes1(Digest::Sha1, algorithm, password, ciphertext, rounds),
-        _ => return Err(Problem::Never("unknown password-based encryption")),
+        _ => return Err(Problem::Never(UNKNOWN)),
     };
+    let cipher = cipher_of(algorithm)?;
     needs(cipher)?;
     let (salt, iterations) = parameters::pbe_parameters(algorithm)?;
     let sha1 = Digest::Sha1;
@@ -254,23 +318,32 @@ fn pbes2(
     let (derivation, scheme) = parameters::pbes2_parameters(algorithm)?;
     let (cipher, cipher_parameters) = ContentCipher::from_algorithm(&scheme)
         .map_err(|_| Problem::Never("unknown cipher, or the legacy provider is not installed"))?;
-    let key = match derivation.oid {
-        oid::PBKDF2 => {
-            let p = parameters::pbkdf2_parameters(&derivation)?;
-            let digest = Digest::from_hmac_oid(p.prf)
-                .ok_or(Problem::Never("unknown password-based encryption"))?;
-            let len = key_len(cipher, p.key_len)?;
-            pbkdf2(digest, &password.bytes, p.salt, p.iterations, len, rounds)?
-        }
-        oid::SCRYPT => scrypt(&derivation, password, cipher, rounds)?,
-        _ => return Err(Problem::Never("unknown password-based encryption")),
-    };
+    let key = derive_key(&derivation, password, cipher, rounds)?;
     Ok(cipher::decrypt_cbc(
         cipher,
         &key,
         &cipher_parameters,
         [ciphertext],
     )?)
+}
+
+/// A key for `cipher` by PBKDF2 or scrypt: of PBES2, and of a password recipient (RFC 5652 §6.2.4).
+pub(crate) fn derive_key(
+    derivation: &AlgorithmIdentifier<'_>,
+    password: &Password,
+    cipher: ContentCipher,
+    rounds: &mut Rounds,
+) -> Result<Zeroizing<Vec<u8>>, Problem> {
+    match derivation.oid {
+        oid::PBKDF2 => {
+            let p = parameters::pbkdf2_parameters(derivation)?;
+            let digest = Digest::from_hmac_oid(p.prf).ok_or(Problem::Never(UNKNOWN))?;
+            let len = key_len(cipher, p.key_len)?;
+            pbkdf2(digest, &password.bytes, p.salt, p.iterations, len, rounds)
+        }
+        oid::SCRYPT => scrypt(derivation, password, cipher, rounds),
+        _ => Err(Problem::Never(UNKNOWN)),
+    }
 }
 
 fn key_len(cipher: ContentCipher, stated: Option<usize>) -> Result<usize, Problem> {

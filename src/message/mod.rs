@@ -13,4 +13,3 @@ mod params;
 pub mod parts;
 pub mod rewrite;
 pub mod transfer;
-pub mod transport;

@@ -8,7 +8,6 @@
 //! | [`survey`] | who could read an encrypted layer |
 //! | [`verify`] | what a signed layer amounts to, but for its chain |
 //! | [`walk`] | the layers of a message, outside in |
-//! | [`sign`] | a message, signed |
 //! | [`judge`] | from findings and chains to verdicts |
 
 use std::sync::Arc;
@@ -17,18 +16,17 @@ use crate::cert::cache::CertCache;
 use crate::cert::certificate::Certificate;
 use crate::cert::pool::Pool;
 use crate::crypto::cipher::ContentCipher;
-use crate::keys::KeyRing;
+use crate::keys::{KeyRing, MessageSecrets};
 use crate::limits::Limits;
 use crate::message::headers::Headers;
 use crate::message::rewrite;
 use crate::smime::find;
 
-use outcome::{Action, Findings, Integrity, MessageFinding, Outcome, Reason};
+use outcome::{Action, Integrity, MessageFinding, Outcome, Reason};
 
 pub mod facts;
 pub mod judge;
 pub mod outcome;
-pub mod sign;
 pub mod survey;
 pub mod verify;
 pub mod walk;
@@ -39,6 +37,8 @@ pub struct Context {
     pub plan: Plan,
     /// Private keys of the people whose mail this is.
     pub keyring: KeyRing,
+    /// Passphrases and shared keys of messages that no certificate is behind.
+    pub secrets: MessageSecrets,
     /// Certificates known from elsewhere, to look signers and recipients up.
     pub pool: Pool,
     /// Decoded certificates.
@@ -72,14 +72,15 @@ pub struct Plan {
     pub recipients: Vec<Arc<Certificate>>,
     /// The cipher of content that is encrypted anew.
     pub cipher: ContentCipher,
+    /// Whether parts and attached messages are opened with keys that the message does not address
+    /// (`--open-unaddressed`).
+    pub open_unaddressed: bool,
 }
 
 /// What is done to each message.
 pub enum Task {
     /// Its layers are judged, and opened so far.
     Mill(Opening),
-    /// It is signed.
-    Sign(sign::Signing),
 }
 
 impl Task {
@@ -87,7 +88,6 @@ impl Task {
     pub fn name(&self) -> String {
         match self {
             Self::Mill(opening) => format!("{opening:?}"),
-            Self::Sign(signing) => signing.name(),
         }
     }
 }
@@ -122,9 +122,8 @@ pub struct Input<'a> {
 
 /// What is to be said about one message, and how it is to be written.
 pub fn process(context: &Context, input: &Input<'_>) -> Outcome {
-    match &context.plan.task {
-        Task::Mill(opening) => mill(context, input, *opening),
-        Task::Sign(signing) => sign::message(context, signing, input),
+    match context.plan.task {
+        Task::Mill(opening) => mill(context, input, opening),
     }
 }
 
@@ -179,6 +178,20 @@ fn proven_again(context: &Context, input: &Input<'_>, mut outcome: Outcome) -> O
         return outcome;
     };
     let surviving = std::mem::take(&mut outcome.surviving);
+    let intact = |findings: &outcome::Findings, index: usize| {
+        findings
+            .signatures
+            .get(index)
+            .filter(|found| found.integrity == Integrity::Intact)
+            .map(|found| {
+                (
+                    found.issuer.clone(),
+                    found.serial.clone(),
+                    found.cert_sha256.clone(),
+                    found.signing_time,
+                )
+            })
+    };
     let expected: Vec<_> = surviving
         .iter()
         .filter_map(|index| intact(&outcome.findings, *index))
@@ -195,7 +208,17 @@ fn proven_again(context: &Context, input: &Input<'_>, mut outcome: Outcome) -> O
         },
         Opening::Keep,
     );
-    if !all_intact(expected, &again.findings) {
+    let mut found: Vec<_> = (0..again.findings.signatures.len())
+        .filter_map(|index| intact(&again.findings, index))
+        .collect();
+    let all_there = expected.iter().all(|signature| {
+        found
+            .iter()
+            .position(|known| known == signature)
+            .map(|at| found.swap_remove(at))
+            .is_some()
+    });
+    if !all_there {
         outcome.edits = None;
         for message in outcome
             .findings
@@ -208,35 +231,6 @@ fn proven_again(context: &Context, input: &Input<'_>, mut outcome: Outcome) -> O
         }
     }
     outcome
-}
-
-/// What tells one intact signature from another: issuer, serial, certificate, claimed time.
-type IntactSignature = (String, String, String, Option<i64>);
-
-fn intact(findings: &Findings, index: usize) -> Option<IntactSignature> {
-    let found = findings.signatures.get(index)?;
-    (found.integrity == Integrity::Intact).then(|| {
-        (
-            found.issuer.clone(),
-            found.serial.clone(),
-            found.cert_sha256.clone(),
-            found.signing_time,
-        )
-    })
-}
-
-/// Whether `findings` hold every one of these intact signatures, as often as they are given.
-fn all_intact(expected: impl IntoIterator<Item = IntactSignature>, findings: &Findings) -> bool {
-    let mut found: Vec<_> = (0..findings.signatures.len())
-        .filter_map(|index| intact(findings, index))
-        .collect();
-    expected.into_iter().all(|signature| {
-        found
-            .iter()
-            .position(|known| *known == signature)
-            .map(|at| found.swap_remove(at))
-            .is_some()
-    })
 }
 
 impl MessageFinding {

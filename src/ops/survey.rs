@@ -57,10 +57,9 @@ pub fn recipients(
 
 /// The content cipher as reports name it.
 pub fn content_encryption(sealed: Sealed<'_>) -> String {
-    let algorithm = sealed.content_encryption();
-    crate::crypto::cipher::ContentCipher::from_algorithm(algorithm).map_or_else(
-        |_| algorithm.oid.label(),
-        |(cipher, _)| cipher.name().to_owned(),
+    open::content_cipher(sealed).map_or_else(
+        || sealed.content_encryption().oid.label(),
+        |cipher| cipher.name().to_owned(),
     )
 }
 

@@ -83,13 +83,23 @@ impl Adviser {
                 self.locked_files.join(", "),
                 name_all(&of_message().collect::<Vec<_>>())
             ),
+            Action::NoKey if reason == "password-encrypted" => {
+                "It needs a passphrase or a shared key instead of somebody's key file: run again with \
+                 --message-passphrase-file or --message-key-file."
+                    .into()
+            }
+            Action::NoKey if reason == "originator-certificate-missing" => {
+                "The key is there, but reading it takes the sender's certificate too: add that to --intermediates or \
+                 --keys and run again."
+                    .into()
+            }
             Action::NoKey => format!(
                 "Get the key file of one recipient ({}), add it to --keys and run again.",
                 name_all(&of_message().collect::<Vec<_>>())
             ),
             Action::Undecryptable => {
-                "A recipient's key was tried and did not open it: the message or the key file \
-                 is damaged. Look for another copy of either."
+                "A recipient's key, or every passphrase at hand, was tried and did not open it: the passphrase is \
+                 another, or the message or the key file is damaged. Look for another copy of either."
                     .into()
             }
             Action::Malformed => {
@@ -130,8 +140,12 @@ fn refused(reason: &str) -> String {
     match reason {
         "weak-content-encryption" => "Its cipher is too weak to be kept: run again with --mode content.".into(),
         "key-not-addressed" => "A part is encrypted for somebody to whom the message was not sent; it may have been \
-             pasted. If it should be opened, save that part as a file and open it alone."
+             pasted. If it should be opened, save that part as a file and open it alone, or run again with \
+             --open-unaddressed."
             .into(),
+        "no-recipients" => {
+            "It is encrypted with a passphrase or a key and names no recipients: run again with --mode content.".into()
+        }
         "inside-signature" => {
             "Opening the part would break the signature around it: save that part as a file and open it alone.".into()
         }

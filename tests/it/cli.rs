@@ -146,8 +146,6 @@ fn what_the_contract_promises_for_later_is_a_usage_error_that_says_so() {
         "migrate A --out O --exclude *.mbox",
         "migrate A --out O --retry-failed",
         "migrate A --out O --to-format mbox",
-        "migrate A --out O --message-passphrase-file x",
-        "migrate A --out O --message-key-file x",
         "reencrypt A --keys K --to x --out O --recovery x",
         "reencrypt A --keys K --to x --out O --to-self",
         "reencrypt A --keys K --to x --out O --mode content --cipher auto",

@@ -8,7 +8,7 @@ use crate::support::table::{Row, rows, tabs};
 use crate::support::{Ran, Sandbox, repository};
 
 /// How many cases come out as expected; raise it when more do.
-const FLOOR: usize = 176;
+const FLOOR: usize = 185;
 
 fn corpora() -> Option<PathBuf> {
     let folder = repository().join("../shared/corpora");
@@ -260,7 +260,11 @@ fn judge(corpora: &Path, case: &Row) -> Result<Found, String> {
         "OUT".to_owned(),
     ];
     let key = case.at("key_file");
-    if !key.is_empty() && !key.starts_with('(') {
+    // `(pwri)`, `(password)`: no key file, but a password of the message's own.
+    if key.starts_with('(') {
+        sandbox.write("message-word", format!("{}\n", case.at("password")));
+        words.extend(["--message-passphrase-file", "message-word"].map(str::to_owned));
+    } else if !key.is_empty() {
         words.extend([
             "--keys".to_owned(),
             corpora.join(key).to_string_lossy().into_owned(),
@@ -269,6 +273,11 @@ fn judge(corpora: &Path, case: &Row) -> Result<Found, String> {
             sandbox.write("word", format!("{}\n", case.at("password")));
             words.extend(["--passphrase-file".to_owned(), "word".to_owned()]);
         }
+    }
+    // The mail around such a part names nobody, or others: whoever judges only the part has asked for
+    // it to be opened.
+    if case.at("scope") == "part-only" {
+        words.push("--open-unaddressed".to_owned());
     }
     if !case.at("ca_file").is_empty() {
         words.extend([

@@ -18,5 +18,6 @@ mod interop;
 mod judges;
 mod resume;
 mod sample;
+mod secrets;
 mod support;
 mod wrong_keys;

@@ -1,12 +1,12 @@
 //! Encrypted layers: what they hold, and what is written in their place.
 
 use crate::cms;
-use crate::cms::content::ContentInfo;
+use crate::cms::content::{Content, ContentInfo};
 use crate::cms::{RecipientId, RecipientInfo};
 use crate::keys::PrivateKey;
 use crate::limits::LimitExceeded;
 use crate::message::headers::Headers;
-use crate::smime::open::{self, Closed, Sealed};
+use crate::smime::open::{self, Closed, Keys, Opener, Permission, Sealed};
 use crate::smime::{rewrap, seal};
 use crate::text::hex;
 
@@ -16,7 +16,7 @@ use crate::ops::outcome::{Action, ContentIntegrity, Reason};
 use crate::ops::{Opening, survey};
 
 impl Walker<'_> {
-    /// EnvelopedData and AuthEnvelopedData.
+    /// EnvelopedData, AuthEnvelopedData and EncryptedData.
     pub(super) fn encrypted(
         &mut self,
         mail: Mail<'_>,
@@ -62,8 +62,20 @@ impl Walker<'_> {
             (entity.action, entity.reason) = (Action::Refused, Some("inside-signature".into()));
             return entity;
         }
-        let may_use = |key: &PrivateKey| !place.guarded || mail.sent.addresses_any(&addresses(key));
-        let opened = match open::open(sealed, !self.bare, &self.context.keyring, &may_use) {
+        let guarded = place.guarded && !self.context.plan.open_unaddressed;
+        let addressed = |key: &PrivateKey| !guarded || mail.sent.addresses_any(&addresses(key));
+        let may = Permission {
+            key: &addressed,
+            // A passphrase does not say for whom it is.
+            secrets: !guarded,
+        };
+        let keys = Keys {
+            keyring: &self.context.keyring,
+            secrets: &self.context.secrets,
+            pool: &self.context.pool,
+            cache: &self.context.cache,
+        };
+        let opened = match open::open(sealed, !self.bare, keys, &may, &mut self.effort) {
             Ok(opened) => opened,
             Err(closed) => {
                 let (action, reason) = entity::closed_words(closed);
@@ -77,11 +89,16 @@ impl Walker<'_> {
         if let Err(limit) = self.budget.expanded_bytes(opened.plaintext.len()) {
             return Entity::limit(Some(form), limit);
         }
-        entity.opened_with = Some(match opened.key.certificates.first() {
-            Some(certificate) => hex(&certificate.sha256),
-            None => opened.key.name.clone(),
-        });
-        entity.opened_for = addresses(&opened.key);
+        match &opened.opener {
+            Opener::Key(key) => {
+                entity.opened_with = Some(match key.certificates.first() {
+                    Some(certificate) => hex(&certificate.sha256),
+                    None => key.name.clone(),
+                });
+                entity.opened_for = addresses(key);
+            }
+            Opener::Secret(name) => entity.opened_with = Some(name.clone()),
+        }
         let first = self.findings.signatures.len();
         let inner_opening = match place.opening {
             Opening::Content => Opening::Decrypt,
@@ -122,6 +139,9 @@ impl Walker<'_> {
             Opening::Decrypt => Ok((Action::Decrypted, readable())),
             Opening::Rewrap if opened.cipher.is_weak() => {
                 Err((Action::Refused, "weak-content-encryption"))
+            }
+            Opening::Rewrap if matches!(info.content, Content::Encrypted(_)) => {
+                Err((Action::Refused, "no-recipients"))
             }
             Opening::Rewrap => rewrap::rewrap(info, opened, &plan.recipients)
                 .map(|object| match headers {

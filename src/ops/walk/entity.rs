@@ -339,6 +339,8 @@ pub(super) fn form_of_type(content_type: cms::oid::Oid<'_>) -> Option<&'static s
 pub(super) fn closed_words(closed: Closed) -> (Action, Option<Reason>) {
     let (action, reason) = match closed {
         Closed::NoKey => (Action::NoKey, None),
+        Closed::NoSecret => (Action::NoKey, Some("password-encrypted")),
+        Closed::NoOriginator => (Action::NoKey, Some("originator-certificate-missing")),
         Closed::MaybeInLockedFile => (Action::NoKey, Some("maybe-in-locked-file")),
         Closed::Locked => (Action::Locked, None),
         Closed::Undecryptable => (Action::Undecryptable, None),

@@ -18,7 +18,7 @@ use crate::message::parts::{self, Tree};
 use crate::message::rewrite::{self, Piece};
 use crate::message::transfer;
 use crate::smime::find::{self, Kind};
-use crate::smime::open::Sealed;
+use crate::smime::open::{Effort, Sealed};
 
 use super::facts::Facts;
 use super::outcome::{Action, Coverage, Findings, MessageFinding, Outcome, SeenCertificate};
@@ -37,6 +37,7 @@ pub fn message(context: &Context, input: &Input<'_>, opening: Opening) -> Outcom
     let mut walker = Walker {
         context,
         budget: Budget::new(&context.limits),
+        effort: Effort::default(),
         quoting: input.quoting,
         bare: input.cms,
         line_ending: if input.cms {
@@ -90,6 +91,7 @@ pub fn message(context: &Context, input: &Input<'_>, opening: Opening) -> Outcom
 struct Walker<'c> {
     context: &'c Context,
     budget: Budget,
+    effort: Effort,
     quoting: bool,
     /// A CMS object by itself, which may hold anything.
     bare: bool,
@@ -234,10 +236,14 @@ impl Walker<'_> {
                 headers,
                 place,
             ),
-            Content::Encrypted(_) => match place.opening {
-                Opening::Keep | Opening::Look => Entity::of("encrypted", Action::Kept, None),
-                _ => Entity::of("encrypted", Action::Unsupported, Some("password-encrypted")),
-            },
+            Content::Encrypted(data) => self.encrypted(
+                mail,
+                &info,
+                Sealed::Encrypted(data),
+                "encrypted",
+                headers,
+                place,
+            ),
             Content::Digested(_) => Entity::of("digested", Action::Kept, None),
             Content::Compressed(_) => Entity::of("compressed", Action::Kept, None),
             Content::Data(_) | Content::Other => Entity::malformed("other-encrypted"),
