@@ -16,6 +16,7 @@
 //! | [`parameters`] | algorithm parameters |
 //! | [`time`] | ASN.1 times as Unix seconds |
 //! | [`build`] | enveloped objects, and new recipients around an untouched ciphertext |
+//! | [`signing`] | signed objects, and the attributes they sign |
 //!
 //! As strict as security needs and no stricter: versions, missing digest algorithms and trailing
 //! bytes are noted in the values returned; an element where none belongs, or one that runs past
@@ -33,6 +34,7 @@ pub mod oid;
 pub mod parameters;
 pub mod recipients;
 pub mod signers;
+pub mod signing;
 pub mod time;
 
 pub use armor::{sniff, unarmor};

@@ -1,9 +1,11 @@
 //! ASN.1 times as Unix seconds (X.680 §46, §47; RFC 5652 §11.3).
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::ber::{Tlv, tag};
+use super::der;
 
 /// The time of a `UTCTime` or `GeneralizedTime`; fractions of a second are dropped. A zone (`Z` or
 /// `±hhmm`) has to be there, because a local time is no time.
@@ -63,6 +65,32 @@ pub fn unix_seconds(tlv: &Tlv<'_>) -> Option<i64> {
     .ok()?;
     let local = TimeZone::UTC.to_timestamp(time).ok()?.as_second();
     Some(local - offset(zone)?)
+}
+
+/// A time in UTC as a whole element: `UTCTime` from 1950 to 2049, `GeneralizedTime` else (RFC 5652
+/// §11.3). `None` outside of the years 0 to 9999.
+pub fn encoded(seconds: i64) -> Option<Vec<u8>> {
+    let time = TimeZone::UTC.to_datetime(Timestamp::from_second(seconds).ok()?);
+    let year = time.year();
+    let short = format!(
+        "{:02}{:02}{:02}{:02}{:02}Z",
+        time.month(),
+        time.day(),
+        time.hour(),
+        time.minute(),
+        time.second()
+    );
+    match year {
+        1950..=2049 => {
+            let text = format!("{:02}{short}", year % 100);
+            Some(der::element(tag::UTC_TIME, &[text.as_bytes()]))
+        }
+        0..=9999 => {
+            let text = format!("{year:04}{short}");
+            Some(der::element(tag::GENERALIZED_TIME, &[text.as_bytes()]))
+        }
+        _ => None,
+    }
 }
 
 /// Seconds east of UTC.
@@ -130,6 +158,23 @@ mod tests {
         assert_eq!(generalized("20240501120000.123Z"), Some(1_714_564_800));
         assert_eq!(generalized("20240501140000+02"), Some(1_714_564_800));
         assert_eq!(generalized("2024050112Z"), Some(1_714_564_800));
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        for (seconds, form) in [
+            (-631_152_000, tag::UTC_TIME),
+            (-631_152_001, tag::GENERALIZED_TIME),
+            (0, tag::UTC_TIME),
+            (1_795_392_000, tag::UTC_TIME),
+            (2_524_607_999, tag::UTC_TIME),
+            (2_524_608_000, tag::GENERALIZED_TIME),
+        ] {
+            let written = encoded(seconds).unwrap();
+            let tlv = Tlv::only(&written).unwrap();
+            assert_eq!((tlv.tag, unix_seconds(&tlv)), (form, Some(seconds)));
+        }
+        assert_eq!(encoded(i64::MAX), None);
     }
 
     #[test]

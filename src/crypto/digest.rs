@@ -34,15 +34,17 @@ pub enum Digest {
     Sha3_384,
     /// FIPS 202
     Sha3_512,
+    /// FIPS 202 with 512 bits of output, as Ed448 uses it (RFC 8419 §2.3, RFC 8702 §3.1)
+    Shake256,
 }
 
 /// Fetched algorithms: on OpenSSL 3 an algorithm that is not fetched beforehand is looked up, under
 /// a lock, at every use.
-static FETCHED: [OnceLock<Option<Md>>; 11] = [const { OnceLock::new() }; 11];
+static FETCHED: [OnceLock<Option<Md>>; 12] = [const { OnceLock::new() }; 12];
 
 impl Digest {
     /// Every digest.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Md5,
         Self::Sha1,
         Self::Ripemd160,
@@ -54,6 +56,7 @@ impl Digest {
         Self::Sha3_256,
         Self::Sha3_384,
         Self::Sha3_512,
+        Self::Shake256,
     ];
 
     /// The digest of a `DigestAlgorithmIdentifier`, where it is known and this OpenSSL has it. Some
@@ -72,6 +75,7 @@ impl Digest {
             oid::SHA3_256 => Self::Sha3_256,
             oid::SHA3_384 => Self::Sha3_384,
             oid::SHA3_512 => Self::Sha3_512,
+            oid::SHAKE256 | oid::SHAKE256_LEN => Self::Shake256,
             _ => return None,
         };
         digest.md().map(|_| digest)
@@ -108,6 +112,7 @@ impl Digest {
             Self::Sha3_256 => "sha3-256",
             Self::Sha3_384 => "sha3-384",
             Self::Sha3_512 => "sha3-512",
+            Self::Shake256 => "shake256",
         }
     }
 
@@ -119,7 +124,7 @@ impl Digest {
             Self::Sha224 | Self::Sha3_224 => 28,
             Self::Sha256 | Self::Sha3_256 => 32,
             Self::Sha384 | Self::Sha3_384 => 48,
-            Self::Sha512 | Self::Sha3_512 => 64,
+            Self::Sha512 | Self::Sha3_512 | Self::Shake256 => 64,
         }
     }
 
@@ -130,7 +135,7 @@ impl Digest {
             Self::Md5 | Self::Sha1 | Self::Ripemd160 | Self::Sha224 | Self::Sha256 => 64,
             Self::Sha384 | Self::Sha512 => 128,
             Self::Sha3_224 => 144,
-            Self::Sha3_256 => 136,
+            Self::Sha3_256 | Self::Shake256 => 136,
             Self::Sha3_384 => 104,
             Self::Sha3_512 => 72,
         }
@@ -158,6 +163,7 @@ impl Digest {
             Self::Sha3_256 => MessageDigest::sha3_256(),
             Self::Sha3_384 => MessageDigest::sha3_384(),
             Self::Sha3_512 => MessageDigest::sha3_512(),
+            Self::Shake256 => MessageDigest::shake_256(),
         })
     }
 
@@ -174,6 +180,7 @@ impl Digest {
             Self::Sha3_256 => "SHA3-256",
             Self::Sha3_384 => "SHA3-384",
             Self::Sha3_512 => "SHA3-512",
+            Self::Shake256 => "SHAKE-256",
         }
     }
 }
@@ -220,9 +227,12 @@ impl Hasher {
     /// The hash value.
     pub fn finish(mut self) -> Vec<u8> {
         let mut out = vec![0; self.digest.size()];
-        self.context
-            .digest_final(&mut out)
-            .unwrap_or_else(|error| cannot_hash(&error));
+        if self.digest == Digest::Shake256 {
+            self.context.digest_final_xof(&mut out)
+        } else {
+            self.context.digest_final(&mut out).map(|_| ())
+        }
+        .unwrap_or_else(|error| cannot_hash(&error));
         out
     }
 }

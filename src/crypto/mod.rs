@@ -6,7 +6,7 @@
 //! | [`cipher`] | content ciphers, and whether a plaintext is proven |
 //! | [`rsa`] [`ec`] | content-encryption keys, unwrapped and wrapped |
 //! | [`keywrap`] [`kdf`] | what key agreement is made of |
-//! | [`signature`] | does this signature hold |
+//! | [`signature`] [`signing`] | does this signature hold; making one |
 //! | [`random`] [`provider`] | random bytes; the legacy provider |
 //!
 //! With `cert` and `keys` the only folder that names `openssl`; the rest of the house says
@@ -23,6 +23,7 @@ pub mod provider;
 pub mod random;
 pub mod rsa;
 pub mod signature;
+pub mod signing;
 
 /// The public half of a key pair.
 pub type PublicKey = openssl::pkey::PKey<openssl::pkey::Public>;

@@ -13,3 +13,4 @@ mod params;
 pub mod parts;
 pub mod rewrite;
 pub mod transfer;
+pub mod transport;

@@ -8,6 +8,7 @@
 //! | [`survey`] | who could read an encrypted layer |
 //! | [`verify`] | what a signed layer amounts to, but for its chain |
 //! | [`walk`] | the layers of a message, outside in |
+//! | [`sign`] | a message, signed |
 //! | [`judge`] | from findings and chains to verdicts |
 
 use std::sync::Arc;
@@ -22,11 +23,12 @@ use crate::message::headers::Headers;
 use crate::message::rewrite;
 use crate::smime::find;
 
-use outcome::{Action, Integrity, MessageFinding, Outcome, Reason};
+use outcome::{Action, Findings, Integrity, MessageFinding, Outcome, Reason};
 
 pub mod facts;
 pub mod judge;
 pub mod outcome;
+pub mod sign;
 pub mod survey;
 pub mod verify;
 pub mod walk;
@@ -81,6 +83,8 @@ pub struct Plan {
 pub enum Task {
     /// Its layers are judged, and opened so far.
     Mill(Opening),
+    /// It is signed.
+    Sign(sign::Signing),
 }
 
 impl Task {
@@ -88,6 +92,7 @@ impl Task {
     pub fn name(&self) -> String {
         match self {
             Self::Mill(opening) => format!("{opening:?}"),
+            Self::Sign(signing) => signing.name(),
         }
     }
 }
@@ -122,8 +127,9 @@ pub struct Input<'a> {
 
 /// What is to be said about one message, and how it is to be written.
 pub fn process(context: &Context, input: &Input<'_>) -> Outcome {
-    match context.plan.task {
-        Task::Mill(opening) => mill(context, input, opening),
+    match &context.plan.task {
+        Task::Mill(opening) => mill(context, input, *opening),
+        Task::Sign(signing) => sign::message(context, signing, input),
     }
 }
 
@@ -178,20 +184,6 @@ fn proven_again(context: &Context, input: &Input<'_>, mut outcome: Outcome) -> O
         return outcome;
     };
     let surviving = std::mem::take(&mut outcome.surviving);
-    let intact = |findings: &outcome::Findings, index: usize| {
-        findings
-            .signatures
-            .get(index)
-            .filter(|found| found.integrity == Integrity::Intact)
-            .map(|found| {
-                (
-                    found.issuer.clone(),
-                    found.serial.clone(),
-                    found.cert_sha256.clone(),
-                    found.signing_time,
-                )
-            })
-    };
     let expected: Vec<_> = surviving
         .iter()
         .filter_map(|index| intact(&outcome.findings, *index))
@@ -208,17 +200,7 @@ fn proven_again(context: &Context, input: &Input<'_>, mut outcome: Outcome) -> O
         },
         Opening::Keep,
     );
-    let mut found: Vec<_> = (0..again.findings.signatures.len())
-        .filter_map(|index| intact(&again.findings, index))
-        .collect();
-    let all_there = expected.iter().all(|signature| {
-        found
-            .iter()
-            .position(|known| known == signature)
-            .map(|at| found.swap_remove(at))
-            .is_some()
-    });
-    if !all_there {
+    if !all_intact(expected, &again.findings) {
         outcome.edits = None;
         for message in outcome
             .findings
@@ -231,6 +213,35 @@ fn proven_again(context: &Context, input: &Input<'_>, mut outcome: Outcome) -> O
         }
     }
     outcome
+}
+
+/// What tells one intact signature from another: issuer, serial, certificate, claimed time.
+type IntactSignature = (String, String, String, Option<i64>);
+
+fn intact(findings: &Findings, index: usize) -> Option<IntactSignature> {
+    let found = findings.signatures.get(index)?;
+    (found.integrity == Integrity::Intact).then(|| {
+        (
+            found.issuer.clone(),
+            found.serial.clone(),
+            found.cert_sha256.clone(),
+            found.signing_time,
+        )
+    })
+}
+
+/// Whether `findings` hold every one of these intact signatures, as often as they are given.
+fn all_intact(expected: impl IntoIterator<Item = IntactSignature>, findings: &Findings) -> bool {
+    let mut found: Vec<_> = (0..findings.signatures.len())
+        .filter_map(|index| intact(findings, index))
+        .collect();
+    expected.into_iter().all(|signature| {
+        found
+            .iter()
+            .position(|known| *known == signature)
+            .map(|at| found.swap_remove(at))
+            .is_some()
+    })
 }
 
 impl MessageFinding {

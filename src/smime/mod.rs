@@ -7,9 +7,11 @@
 //! | [`open`] | what an EnvelopedData or AuthEnvelopedData holds, once that is proven |
 //! | [`seal`] | an entity, encrypted to recipients |
 //! | [`rewrap`] | the same ciphertext for other recipients |
+//! | [`sign`] | an entity, signed |
 
 pub mod check;
 pub mod find;
 pub mod open;
 pub mod rewrap;
 pub mod seal;
+pub mod sign;

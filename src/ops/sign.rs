@@ -1,0 +1,281 @@
+//! One message → the message signed: as its From, or by the one who seals an archive.
+//!
+//! What a message is before does not matter: plain, signed or encrypted, the signature goes around
+//! all of it, so a signed and encrypted message becomes a triple-wrapped one (RFC 2634 §1.1). Inner
+//! signatures stay intact or the message stays as it was. No message is written before p7mill has
+//! read the new signature back and found it intact, its own, and over the whole of the content.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use crate::cert::chain::ChainJudge;
+use crate::cert::{Certificate, Pool, Trust};
+use crate::cms::oid::Oid;
+use crate::keys::KeyRing;
+use crate::keys::keyring::KeyFileStatus;
+use crate::limits::Budget;
+use crate::message::headers::Headers;
+use crate::message::{rewrite, transport};
+use crate::smime::find;
+use crate::smime::sign::{self, Form, Signer};
+use crate::text::hex;
+
+use super::facts::Facts;
+use super::outcome::{Action, Coverage, Integrity, Outcome};
+use super::{Context, Input, Opening, intact, plain, walk};
+
+/// Who may sign, for whom, and how.
+#[derive(Debug)]
+pub struct Signing {
+    signers: Vec<Signer>,
+    identity: Option<String>,
+    form: Form,
+}
+
+/// Why nobody signs, in the words of an outcome.
+type Refusal = (Action, &'static str);
+
+impl Signing {
+    /// Every certificate that a key in `keyring` answers for, with its path from `pool` and
+    /// `trust`. `identity` is the address that signs every message; without it the message's From
+    /// does. `capabilities` are the content ciphers that the signers' program opens.
+    pub fn new(
+        keyring: &KeyRing,
+        pool: &Pool,
+        trust: &Trust,
+        identity: Option<String>,
+        form: Form,
+        capabilities: &'static [Oid<'static>],
+    ) -> Self {
+        let judge = ChainJudge::new(trust, pool);
+        let all = keyring.keys().iter().flat_map(|key| {
+            let own = key.certificates.iter();
+            own.map(move |certificate| (key, certificate))
+        });
+        let signers = all
+            .map(|(key, certificate)| Signer {
+                key: Arc::clone(key),
+                certificate: Arc::clone(certificate),
+                path: judge.path(certificate),
+                encryption: None,
+                capabilities,
+            })
+            .collect();
+        Self {
+            signers,
+            identity,
+            form,
+        }
+    }
+
+    /// The address that signs whatever the message says, as `--as` names it.
+    pub fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
+    }
+
+    /// What a run that goes on must still be asked for.
+    pub(super) fn name(&self) -> String {
+        let identity = self.identity.as_deref().unwrap_or("From");
+        format!("Sign {:?} as {identity}", self.form)
+    }
+
+    /// The signer for `address` at the context's time: of several the one whose certificate was
+    /// issued last.
+    ///
+    /// # Errors
+    /// The outcome and reason of a message that this address would have to sign.
+    pub fn choose(&self, context: &Context, address: &str) -> Result<Signer, Refusal> {
+        let mut own: Vec<&Signer> = self
+            .signers
+            .iter()
+            .filter(|signer| signer.certificate.has_address(address))
+            .collect();
+        if own.is_empty() {
+            return Err(without_key(context, address));
+        }
+        own.sort_by_key(|signer| newest_first(&signer.certificate));
+        let mut refusal = None;
+        for signer in &own {
+            match unusable(signer, context.now) {
+                Some(why) => refusal = refusal.or(Some(why)),
+                None => {
+                    return Ok(Signer {
+                        encryption: encryption(&own, signer, context.now),
+                        ..Signer::clone(signer)
+                    });
+                }
+            }
+        }
+        Err(refusal.unwrap_or((Action::NoKey, "no-signing-key")))
+    }
+}
+
+fn newest_first(certificate: &Certificate) -> (Reverse<i64>, Reverse<i64>, [u8; 32]) {
+    let (from, to) = (certificate.not_before, certificate.not_after);
+    (Reverse(from), Reverse(to), certificate.sha256)
+}
+
+/// Why a key of the right address does not sign.
+fn unusable(signer: &Signer, now: i64) -> Option<Refusal> {
+    let certificate = &signer.certificate;
+    if !certificate.can_sign_mail() {
+        Some((Action::NoKey, "cert-usage"))
+    } else if now < certificate.not_before {
+        Some((Action::NoKey, "cert-not-yet-valid"))
+    } else if now > certificate.not_after {
+        Some((Action::NoKey, "cert-expired"))
+    } else if signer.algorithms().is_err() {
+        Some((Action::Refused, "cannot-sign-with-key"))
+    } else {
+        None
+    }
+}
+
+/// The newest certificate of the same person that mail can be encrypted to, where the signer's own
+/// is not for that. Its key is at hand, so answers can be read.
+fn encryption(own: &[&Signer], signer: &Signer, now: i64) -> Option<Arc<Certificate>> {
+    if signer.certificate.can_encrypt_mail() {
+        return None;
+    }
+    own.iter()
+        .map(|other| &other.certificate)
+        .find(|other| {
+            other.can_encrypt_mail() && (other.not_before..=other.not_after).contains(&now)
+        })
+        .cloned()
+}
+
+/// Whether the key stays locked, or is not there at all.
+fn without_key(context: &Context, address: &str) -> Refusal {
+    let keyring = &context.keyring;
+    let in_locked_file = keyring
+        .files()
+        .iter()
+        .filter(|file| file.status == KeyFileStatus::Locked)
+        .flat_map(|file| &file.certificates)
+        .any(|certificate| certificate.has_address(address));
+    let seen_elsewhere = || {
+        let known = context.pool.by_address(address);
+        known
+            .iter()
+            .any(|known| keyring.locked_for_certificate(known))
+    };
+    if in_locked_file || seen_elsewhere() {
+        (Action::Locked, "signing-key-locked")
+    } else if keyring.has_unknown_locked() {
+        (Action::NoKey, "maybe-in-locked-file")
+    } else {
+        (Action::NoKey, "no-signing-key")
+    }
+}
+
+/// What is to be said about one message, and the message signed.
+pub fn message(context: &Context, signing: &Signing, input: &Input<'_>) -> Outcome {
+    let mut outcome = if input.cms || find::may_hold_smime(input.bytes) {
+        walk::message(context, input, Opening::Keep)
+    } else {
+        plain(input)
+    };
+    outcome.edits = None;
+    let Some(root) = outcome.findings.messages.first() else {
+        return outcome;
+    };
+    // What cannot be read to its end cannot be answered for.
+    if root.action == Action::Refused {
+        return outcome;
+    }
+    match signed(context, signing, input, &outcome) {
+        Ok(edits) => {
+            outcome.edits = Some(edits);
+            say(&mut outcome, Action::Signed, None);
+        }
+        Err((action, reason)) => say(&mut outcome, action, Some(reason)),
+    }
+    outcome
+}
+
+fn say(outcome: &mut Outcome, action: Action, reason: Option<&'static str>) {
+    if let Some(root) = outcome.findings.messages.first_mut() {
+        root.action = action;
+        root.reason = reason.map(Into::into);
+    }
+}
+
+fn signed(
+    context: &Context,
+    signing: &Signing,
+    input: &Input<'_>,
+    before: &Outcome,
+) -> Result<Vec<rewrite::Piece>, Refusal> {
+    if input.cms {
+        return Err((Action::Refused, "no-message"));
+    }
+    let headers = Headers::parse(input.bytes);
+    let signer = match &signing.identity {
+        Some(address) => signing.choose(context, address)?,
+        None => signing.choose(context, &from(&headers)?)?,
+    };
+    let entity = transport::root_entity(input.bytes, &headers);
+    let mut budget = Budget::new(&context.limits);
+    let written = sign::sign(
+        &entity,
+        &signer,
+        context.now,
+        signing.form,
+        headers.line_ending(),
+        &mut budget,
+    )
+    .map_err(|_| (Action::Refused, "cannot-sign-with-key"))?;
+    let edits = rewrite::replace_root(input.bytes, &headers, &written);
+    prove(context, input, before, &signer, &edits)?;
+    Ok(edits)
+}
+
+/// The one address that a message is from. Several, or a field that another reader may read
+/// otherwise, name nobody.
+fn from(headers: &Headers<'_>) -> Result<String, Refusal> {
+    let facts = Facts::of(headers, String::new(), None);
+    match &facts.from[..] {
+        [only] if facts.from_fields == 1 && !facts.from_malformed => Ok(only.clone()),
+        [] => Err((Action::Refused, "no-from")),
+        _ => Err((Action::Refused, "address-ambiguous")),
+    }
+}
+
+/// Reads the signed message as anyone would who gets it.
+fn prove(
+    context: &Context,
+    input: &Input<'_>,
+    before: &Outcome,
+    signer: &Signer,
+    edits: &[rewrite::Piece],
+) -> Result<(), Refusal> {
+    let bytes = rewrite::apply(input.bytes, edits);
+    let after = walk::message(
+        context,
+        &Input {
+            bytes: &bytes,
+            ..*input
+        },
+        Opening::Keep,
+    );
+    let fingerprint = hex(&signer.certificate.sha256);
+    let ours = after.findings.signatures.iter().any(|found| {
+        found.integrity == Integrity::Intact
+            && !found.malformed
+            && found.part.is_empty()
+            && found.layer == 1
+            && found.coverage == Coverage::Full
+            && found.cert_sha256 == fingerprint
+            && found.signing_time == Some(context.now)
+    });
+    let others = super::all_intact(
+        (0..before.findings.signatures.len()).filter_map(|index| intact(&before.findings, index)),
+        &after.findings,
+    );
+    if ours && others {
+        Ok(())
+    } else {
+        Err((Action::Refused, "signature-would-break"))
+    }
+}
