@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::ber::{Malformed, Reader, Tlv, room_in, tag};
 use super::octets::Octets;
-use super::oid::{AlgorithmIdentifier, Oid};
+use super::oid::{self, AlgorithmIdentifier, Oid};
 
 /// One RecipientInfo.
 #[derive(Debug, Clone)]
@@ -237,6 +237,33 @@ impl<'a> RecipientInfo<'a> {
             | Self::Pwri { algorithm, .. } => Some(algorithm),
             Self::Ori { .. } => None,
         }
+    }
+}
+
+/// What a key encapsulation says of itself (RFC 9629 §3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kem<'a> {
+    /// Whose key.
+    pub rid: RecipientId<'a>,
+    /// The key encapsulation mechanism.
+    pub algorithm: AlgorithmIdentifier<'a>,
+}
+
+impl<'a> RecipientInfo<'a> {
+    /// The key encapsulation that an `ori` is, where it is one whose beginning can be read.
+    pub fn kem(&self) -> Option<Kem<'a>> {
+        let Self::Ori { oid, value } = self else {
+            return None;
+        };
+        if *oid != oid::ORI_KEM {
+            return None;
+        }
+        let mut reader = Tlv::only((*value)?).ok()?.reader();
+        reader.version("").ok()?;
+        Some(Kem {
+            rid: RecipientId::from_tlv(&reader.read().ok()?).ok()?,
+            algorithm: AlgorithmIdentifier::read(&mut reader).ok()?,
+        })
     }
 }
 

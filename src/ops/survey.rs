@@ -117,6 +117,9 @@ fn key_encryption(recipient: &RecipientInfo<'_>) -> String {
         | RecipientInfo::Kari { algorithm, .. }
         | RecipientInfo::Kekri { algorithm, .. }
         | RecipientInfo::Pwri { algorithm, .. } => algorithm.oid.label(),
-        RecipientInfo::Ori { oid, .. } => oid.label(),
+        RecipientInfo::Ori { oid, .. } => {
+            let kem = recipient.kem();
+            kem.map_or(*oid, |kem| kem.algorithm.oid).label()
+        }
     }
 }

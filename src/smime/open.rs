@@ -373,13 +373,15 @@ pub fn keys_for(id: &RecipientId<'_>, keyring: &KeyRing) -> Vec<Arc<PrivateKey>>
     }
 }
 
-/// Every certificate that a RecipientInfo names; none for kekri, pwri and ori.
+/// Every certificate that a RecipientInfo names; none for kekri, pwri, and ori but for a key
+/// encapsulation.
 pub fn ids<'a>(recipient: &'a RecipientInfo<'a>) -> Vec<RecipientId<'a>> {
     match recipient {
         RecipientInfo::Ktri { rid, .. } => vec![rid.clone()],
         RecipientInfo::Kari { recipients, .. } => {
             recipients.iter().map(|(id, _)| id.clone()).collect()
         }
+        RecipientInfo::Ori { .. } => recipient.kem().map(|kem| kem.rid).into_iter().collect(),
         _ => Vec::new(),
     }
 }

@@ -16,6 +16,7 @@ mod hostile;
 mod house;
 mod interop;
 mod judges;
+mod openings;
 mod resume;
 mod sample;
 mod secrets;

@@ -25,6 +25,28 @@ pub(crate) fn peer(program: &str) -> Option<Command> {
     }
 }
 
+/// Whether Python can import `module`; if not, that is said, or a failure, as for a program.
+pub(crate) fn python_module(module: &str) -> bool {
+    let Some(mut python) = peer("python3") else {
+        return false;
+    };
+    let import = python.args(["-c", &format!("import {module}")]);
+    if import
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+    {
+        return true;
+    }
+    let name = format!("python3's module {module}");
+    assert!(
+        std::env::var_os("P7MILL_REQUIRE_PEERS").is_none_or(|value| value != "1"),
+        "{name} is not installed, and P7MILL_REQUIRE_PEERS=1"
+    );
+    skipped(&name);
+    false
+}
+
 fn is_program(file: &std::path::Path) -> bool {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::metadata(file)

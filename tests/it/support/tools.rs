@@ -34,6 +34,11 @@ pub(crate) fn has(program: &str) -> bool {
     peers::peer(program).is_some()
 }
 
+/// Whether Python is installed, with a module beyond its standard library.
+pub(crate) fn has_python_module(module: &str) -> bool {
+    peers::python_module(module)
+}
+
 /// Runs a program with something on its standard input.
 pub(crate) fn run<A: AsRef<OsStr>>(program: &str, arguments: &[A], input: &[u8]) -> Said {
     let mut child = Command::new(program)
@@ -135,6 +140,9 @@ impl Pki {
         let how = match algorithm {
             "rsa" => "-algorithm RSA -pkeyopt rsa_keygen_bits:2048",
             "ec" => "-algorithm EC -pkeyopt ec_paramgen_curve:P-256",
+            "x25519" => "-algorithm X25519",
+            "x448" => "-algorithm X448",
+            "dhx" => "-algorithm DHX -pkeyopt group:dh_2048_256",
             other => panic!("{other}"),
         };
         self.openssl(&format!("genpkey {how} -out {name}.key"));
@@ -153,6 +161,17 @@ impl Pki {
         self.openssl(&format!("req -new -key {file}.key -out {file}.csr -subj /CN={name}/emailAddress={name}@example.org"));
         self.openssl(&format!(
             "x509 -req -in {file}.csr -CA root.pem -CAkey root.key -set_serial {serial} -days 7300 -extfile {file}.ext -out {file}.pem"
+        ));
+    }
+
+    /// Issues `NAME.key` and `NAME.pem` where the key cannot sign its own request: for X25519, X448 and
+    /// Diffie-Hellman (`dhx`).
+    pub(crate) fn person_who_cannot_sign(&self, name: &str, algorithm: &str, serial: u32) {
+        self.person(name, "ec", serial);
+        self.make_key(name, algorithm);
+        self.openssl(&format!("pkey -in {name}.key -pubout -out {name}.pub"));
+        self.openssl(&format!(
+            "x509 -req -in {name}.csr -force_pubkey {name}.pub -CA root.pem -CAkey root.key -set_serial {serial} -days 7300 -extfile {name}.ext -out {name}.pem"
         ));
     }
 
