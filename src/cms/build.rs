@@ -9,6 +9,13 @@ use super::enveloped::{AuthEnvelopedData, EnvelopedData};
 use super::oid::{self, AlgorithmIdentifier, Oid};
 use super::recipients::RecipientId;
 
+/// A `ContentInfo` around a content that stands without one, as inside another object, whose
+/// `eContentType` then says what it is (RFC 5652 §5.2).
+pub fn content_info(content_type: Oid<'_>, content: &[u8]) -> Vec<u8> {
+    let explicit = der::header(tag::constructed(0), content.len());
+    der::sequence(&[&der::oid(content_type), &explicit, content])
+}
+
 /// An EnvelopedData `ContentInfo` around data (RFC 5652 §6). `recipients` are whole `RecipientInfos`,
 /// `iv` is the cipher's only parameter.
 pub fn enveloped_data(

@@ -12,5 +12,6 @@ mod laws;
 mod params;
 pub mod parts;
 pub mod rewrite;
+pub mod tnef;
 pub mod transfer;
 pub mod transport;

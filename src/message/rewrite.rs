@@ -47,6 +47,49 @@ pub fn len(pieces: &[Piece]) -> usize {
 /// An `entity` without a MIME header (RFC 8551 §3.1 wants one, but plain text is met) is all body.
 /// Of one with a header, fields that are not Content-* are dropped.
 pub fn replace_root(message: &[u8], headers: &Headers<'_>, entity: &[u8]) -> Vec<Piece> {
+    replace_root_and(message, headers, entity, &[])
+}
+
+/// A change to a message's own header. Values are clean: folded lines with the header's line end,
+/// none after the last one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeaderEdit {
+    /// Puts a field of that value where the first one of that name stands, or at the header's
+    /// end; the old ones keep their place under `displaced` and their name.
+    Replace {
+        /// The field's name.
+        name: &'static str,
+        /// What is put before an old field's name.
+        displaced: &'static str,
+        /// Its value.
+        value: Vec<u8>,
+    },
+    /// Adds a field at the header's end.
+    Add {
+        /// The field's name.
+        name: String,
+        /// Its value.
+        value: Vec<u8>,
+    },
+}
+
+impl HeaderEdit {
+    fn field(&self, ending: LineEnding) -> Vec<u8> {
+        let (name, value) = match self {
+            Self::Replace { name, value, .. } => (*name, value),
+            Self::Add { name, value } => (name.as_str(), value),
+        };
+        [name.as_bytes(), b": ", value, ending.as_bytes()].concat()
+    }
+}
+
+/// [`replace_root`], with changes to the header's other fields.
+pub fn replace_root_and(
+    message: &[u8],
+    headers: &Headers<'_>,
+    entity: &[u8],
+    edits: &[HeaderEdit],
+) -> Vec<Piece> {
     let ending = headers.line_ending();
     let inner = EntityView::of(entity);
     let mut block = Vec::new();
@@ -66,19 +109,38 @@ pub fn replace_root(message: &[u8], headers: &Headers<'_>, entity: &[u8]) -> Vec
     };
     let mut copied = 0;
     let mut block = Some(block);
-    for field in headers
-        .fields()
-        .filter(|field| is_content_field(field.name))
-    {
-        outer.keep_lines(copied..field.range.start);
-        outer.pieces.owned(block.take().unwrap_or_default());
-        copied = field.range.end;
+    let mut waiting: Vec<Option<&HeaderEdit>> = edits.iter().map(Some).collect();
+    for field in headers.fields() {
+        if is_content_field(field.name) {
+            outer.keep_lines(copied..field.range.start);
+            outer.pieces.owned(block.take().unwrap_or_default());
+            copied = field.range.end;
+            continue;
+        }
+        let replacing = edits
+            .iter()
+            .position(|edit| matches!(edit, HeaderEdit::Replace { name, .. } if field.is(name)));
+        if let Some(at) = replacing
+            && let Some(HeaderEdit::Replace { displaced, .. }) = edits.get(at)
+        {
+            outer.keep_lines(copied..field.range.start);
+            if let Some(edit) = waiting.get_mut(at).and_then(Option::take) {
+                outer.pieces.owned(edit.field(ending));
+            }
+            outer.pieces.owned(displaced.as_bytes().to_vec());
+            let raw = message.get(field.range.clone()).unwrap_or_default();
+            copied = field.range.end - raw.trim_ascii_start().len();
+        }
     }
-    if let Some(block) = block {
-        outer.keep_lines(copied..headers.end());
-        outer.pieces.owned(block);
-    } else {
+    let mut last = block.unwrap_or_default();
+    for edit in waiting.into_iter().flatten() {
+        last.extend(edit.field(ending));
+    }
+    if last.is_empty() {
         outer.keep(copied..headers.end());
+    } else {
+        outer.keep_lines(copied..headers.end());
+        outer.pieces.owned(last);
     }
     if headers.end() == headers.body_start() {
         outer.pieces.owned(ending.as_bytes().to_vec());

@@ -52,6 +52,17 @@ pub fn decode(encoding: Encoding, body: &[u8]) -> Result<Decoded<'_>, Malformed>
     }
 }
 
+/// base64 whatever stands between its characters (RFC 2045 §6.8 has all others ignored): marks that
+/// relays put in at line ends, a header that was left in. For what shows by itself where it
+/// ends, as a CMS object does: a footer's letters are decoded with it.
+pub fn base64_among_others(body: &[u8]) -> Vec<u8> {
+    let mut state = Base64::new(body.len());
+    for byte in body.iter().filter(|byte| alphabet(**byte).is_some()) {
+        state.byte(*byte);
+    }
+    state.finish().bytes.into_owned()
+}
+
 fn base64(body: &[u8]) -> Result<Decoded<'_>, Malformed> {
     let mut state = Base64::new(body.len());
     let mut at = 0;
