@@ -14,6 +14,9 @@ pub struct Limits {
     pub header_bytes: u64,
     /// Bytes that decrypting and decoding may bring forth.
     pub expanded_bytes: u64,
+    /// Bytes that decompressing may bring forth; they count as expanded ones too. What a message
+    /// holds compressed is no larger than a message may be.
+    pub inflated_bytes: u64,
     /// Certificates in all `SignedData` together.
     pub certificates: u32,
     /// `SignerInfo`s.
@@ -32,6 +35,7 @@ impl Default for Limits {
             parts: 10_000,
             header_bytes: 16 << 20,
             expanded_bytes: 1 << 30,
+            inflated_bytes: 128 << 20,
             certificates: 1_000,
             signers: 100,
             recipients: 10_000,
@@ -77,6 +81,12 @@ impl Budget {
     /// Spends `n` bytes of decoded or decrypted content (`limit-expanded`).
     pub fn expanded_bytes(&mut self, n: usize) -> Result<(), LimitExceeded> {
         spend_bytes(&mut self.left.expanded_bytes, n, "limit-expanded")
+    }
+
+    /// Spends `n` bytes of decompressed content (`limit-inflated`, `limit-expanded`).
+    pub fn inflated_bytes(&mut self, n: usize) -> Result<(), LimitExceeded> {
+        spend_bytes(&mut self.left.inflated_bytes, n, "limit-inflated")?;
+        self.expanded_bytes(n)
     }
 
     /// Spends `n` certificates (`limit-certificates`).

@@ -5,6 +5,9 @@ use crate::message::headers::Headers;
 use super::outcome::{Action, Judgement, MessageFinding, Role, TimeSource};
 use super::{Clock, Context};
 
+/// Fields whose protected values are compared and make no column.
+const REMARKS: [&str; 2] = ["Keywords", "Comments"];
+
 /// The header of one judged message, the root's or an attached one's.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -32,6 +35,10 @@ pub struct Facts {
     pub hidden: Vec<String>,
     /// Decoded.
     pub subject: String,
+    /// Reply-To.
+    pub reply_to: Vec<String>,
+    /// Keywords and Comments, decoded.
+    pub remarks: [String; 2],
     /// Arrival, Unix seconds: the top Received field's time, else the container's.
     pub received: Option<i64>,
 }
@@ -59,6 +66,8 @@ impl Facts {
                 .chain(delivered_to(headers))
                 .collect(),
             subject: headers.text("Subject"),
+            reply_to: headers.addresses("Reply-To"),
+            remarks: REMARKS.map(|name| headers.text(name)),
             received: headers.received_time().or(received),
         }
     }
@@ -79,6 +88,7 @@ impl Facts {
             ("Sender", &self.sender),
             ("To", &self.to),
             ("Cc", &self.cc),
+            ("Reply-To", &self.reply_to),
         ];
         let differing = addresses
             .into_iter()
@@ -88,6 +98,11 @@ impl Facts {
             .count();
         let differs = |name: &str, same: bool| u32::from(protected.first(name).is_some() && !same);
         u32::try_from(differing).unwrap_or(u32::MAX)
+            + REMARKS
+                .into_iter()
+                .zip(&self.remarks)
+                .map(|(name, own)| differs(name, protected.text(name) == *own))
+                .sum::<u32>()
             + differs("Subject", protected.text("Subject") == self.subject)
             + differs("Date", protected.date() == self.date)
             + differs("Message-ID", protected.message_id() == self.message_id)

@@ -4,14 +4,15 @@
 //! `application/octet-stream`, and a text may be called `smime.p7m`. So a label or a name makes a
 //! part a candidate, and the bytes decide.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 
 use crate::cms::{self, Oid};
-use crate::message::headers::Encoding;
+use crate::message::headers::{self, Encoding, Headers};
 use crate::message::parts::{Part, Tree};
-use crate::message::transfer;
+use crate::message::{tnef, transfer};
 
 /// What a part is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,7 +28,13 @@ pub enum Kind {
     Cms,
     /// A detached signature that stands without its `multipart/signed`.
     StraySignature,
-    /// A leaf that claims to be S/MIME (by type or name) and holds no CMS object.
+    /// A leaf whose body, decoded, is a whole S/MIME entity with its header: Exchange puts a
+    /// `multipart/signed` into a `smime.p7m`.
+    Enclosed,
+    /// A leaf that holds a TNEF stream, which may hold S/MIME.
+    Tnef,
+    /// An entity that claims to be S/MIME (by type or name) and holds no CMS object, or that
+    /// lacks its signature.
     Mislabelled,
     /// A signed document (`CAdES`, such as `contract.pdf.p7m`): an attachment, not the mail's layer.
     Document,
@@ -42,6 +49,15 @@ static TRACES: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| {
         .ascii_case_insensitive(true)
         .build([
             "application/",
+            "message/rfc822",
+            "message/global",
+            "smime-type",
+            "tnef",
+            "winmail",
+            "=86h=86=f7",
+            "=86=48=86=f7",
+            // base64 of `-----BEGIN `.
+            "ls0tls1crudjti",
             "pkcs7",
             "pkcs-7",
             ".p7",
@@ -87,15 +103,33 @@ fn signed_kind(tree: &Tree<'_>, part: &Part) -> Option<Kind> {
         .param("protocol")
         .unwrap_or_default()
         .to_ascii_lowercase();
-    if protocol.contains("pgp-signature") {
-        return Some(Kind::Foreign("pgp-signed"));
-    }
-    let (&content, &signature) = (part.children.first()?, part.children.get(1)?);
+    let names_pgp = protocol.contains("pgp-signature");
+    let names_smime = protocol.contains("pkcs7") || protocol.contains("pkcs-7");
+    let (content, signature) = (part.children.first(), part.children.get(1));
+    let (Some(&content), Some(&signature)) = (content, signature) else {
+        // Cut off, or encoded as a whole, which no multipart may be.
+        return if encloses_smime(tree, part) {
+            Some(Kind::Enclosed)
+        } else if names_pgp {
+            Some(Kind::Foreign("pgp-signed"))
+        } else {
+            Some(Kind::Mislabelled)
+        };
+    };
     let label = tree.parts.get(signature)?;
-    if label.content_type.kind == "application/pgp-signature" {
+    if sniff(tree, label) == Some(cms::oid::SIGNED_DATA) {
+        return Some(Kind::ClearSigned { content, signature });
+    }
+    let is_pgp = names_pgp
+        || label.content_type.kind == "application/pgp-signature"
+        || tree
+            .body(label)
+            .trim_ascii_start()
+            .starts_with(b"-----BEGIN PGP SIGNATURE-----");
+    if is_pgp {
         return Some(Kind::Foreign("pgp-signed"));
     }
-    let claims = protocol.contains("pkcs7-signature")
+    let claims = names_smime
         || is_cms_type(&label.content_type.kind)
         || name_of(label).is_some_and(|name| extension(&name).is_some());
     claims.then_some(Kind::ClearSigned { content, signature })
@@ -105,27 +139,46 @@ fn leaf_kind(tree: &Tree<'_>, part: &Part) -> Option<Kind> {
     let type_name = part.content_type.kind.as_str();
     let name = name_of(part);
     let named = name.as_deref().and_then(extension);
-    let labelled = is_cms_type(type_name);
+    let smime_type = part.content_type.param("smime-type").is_some();
+    let labelled = is_cms_type(type_name) || smime_type;
     if type_name == "application/x-microsoft-rpmsg-message"
         || name
             .as_deref()
-            .is_some_and(|name| name.rsplit_once('.').is_some_and(|(_, end)| end == "rpmsg"))
+            .is_some_and(|name| has_extension(name, "rpmsg"))
     {
         return Some(Kind::Foreign("other-encrypted"));
     }
-    let may_sniff = labelled || named.is_some() || type_name.starts_with("application/");
-    if !may_sniff {
+    if is_tnef(tree, part, name.as_deref()) {
+        return Some(Kind::Tnef);
+    }
+    let claims = labelled || named.is_some();
+    if type_name.starts_with("text/") && !claims {
         return inline_kind(tree, part);
     }
-    let Some(content_type) = sniff(tree, part) else {
-        return (labelled || named.is_some()).then_some(Kind::Mislabelled);
+    let found =
+        sniff(tree, part).or_else(|| claims.then(|| sniff_among_words(tree, part)).flatten());
+    let Some(content_type) = found else {
+        return match claims {
+            true if encloses_smime(tree, part) => Some(Kind::Enclosed),
+            true => Some(Kind::Mislabelled),
+            false => None,
+        };
     };
-    let is_root = tree
-        .parts
-        .get(part.message)
-        .is_some_and(|root| root.entity == part.entity);
-    if !is_root && name.as_deref().is_some_and(is_document_name) {
-        return Some(Kind::Document);
+    if name.as_deref().is_some_and(is_document_name) {
+        let is_root = tree
+            .parts
+            .get(part.message)
+            .is_some_and(|root| root.entity == part.entity);
+        let is_document = if content_type == cms::oid::SIGNED_DATA {
+            object(tree, part).map_or(!is_root, |object| {
+                holds_no_mail(&object).unwrap_or(!is_root)
+            })
+        } else {
+            !is_root && is_known_document_name(name.as_deref().unwrap_or_default())
+        };
+        if is_document {
+            return Some(Kind::Document);
+        }
     }
     let signature = matches!(
         type_name,
@@ -138,7 +191,72 @@ fn leaf_kind(tree: &Tree<'_>, part: &Part) -> Option<Kind> {
     }
 }
 
-/// Text that is itself an armoured object: inline PGP, or a PEM CMS object without a label.
+/// Whether a SignedData that is named like a document holds one: a message may bear such a name
+/// too, its subject's. `None` where that cannot be read.
+fn holds_no_mail(object: &[u8]) -> Option<bool> {
+    let Ok(cms::Content::Signed(data)) = cms::parse(object).map(|info| info.content) else {
+        return None;
+    };
+    Some(data.content.is_none_or(|content| {
+        let content = content.cow();
+        let head = content.get(..content.len().min(HEAD)).unwrap_or_default();
+        Headers::parse_part(head).count("Content-Type") == 0
+    }))
+}
+
+/// Whether a CMS object in a file of that name (in lower case) is a document.
+pub fn is_document(name: &str, object: &[u8]) -> bool {
+    is_document_name(name) && holds_no_mail(object).unwrap_or_else(|| is_known_document_name(name))
+}
+
+/// Whether a file's name or media type, both in lower case, says S/MIME.
+pub fn names_smime(name: &str, media_type: &str) -> bool {
+    extension(name).is_some() || is_cms_type(media_type)
+}
+
+/// Bytes of a decoded body in which a header is looked for.
+const HEAD: usize = 8 << 10;
+
+/// Whether the decoded body begins with the header of an S/MIME entity.
+fn encloses_smime(tree: &Tree<'_>, part: &Part) -> bool {
+    let body = tree.body(part);
+    let head = body.get(..body.len().min(2 * HEAD)).unwrap_or(body);
+    readings(part.encoding, head).any(|reading| is_smime_entity(&reading))
+}
+
+/// Whether `bytes` begin with the header of an S/MIME entity.
+pub fn is_smime_entity(bytes: &[u8]) -> bool {
+    let head = bytes.get(..bytes.len().min(HEAD)).unwrap_or(bytes);
+    let headers = Headers::parse(head);
+    headers::content_type(&headers).is_some_and(|content_type| {
+        content_type.kind == "multipart/signed" || is_cms_type(&content_type.kind)
+    })
+}
+
+/// The S/MIME entity that a leaf's body is.
+pub fn enclosed<'a>(tree: &Tree<'a>, part: &Part) -> Option<Cow<'a, [u8]>> {
+    readings(part.encoding, tree.body(part)).find(|reading| is_smime_entity(reading))
+}
+
+fn is_tnef(tree: &Tree<'_>, part: &Part, name: Option<&str>) -> bool {
+    let claims = matches!(
+        part.content_type.kind.as_str(),
+        "application/ms-tnef" | "application/vnd.ms-tnef"
+    ) || name.is_some_and(|name| name == "winmail.dat" || has_extension(name, "tnef"));
+    if !claims && !part.content_type.kind.starts_with("application/") {
+        return false;
+    }
+    let body = tree.body(part);
+    let head = body.get(..body.len().min(64)).unwrap_or(body);
+    readings(part.encoding, head).any(|reading| reading.starts_with(tnef::MAGIC))
+}
+
+/// The TNEF stream that a leaf's body is.
+pub fn tnef_stream<'a>(tree: &Tree<'a>, part: &Part) -> Option<Cow<'a, [u8]>> {
+    readings(part.encoding, tree.body(part)).find(|reading| reading.starts_with(tnef::MAGIC))
+}
+
+/// Text that is itself an object: inline PGP, or a CMS object whose label was lost.
 fn inline_kind(tree: &Tree<'_>, part: &Part) -> Option<Kind> {
     if !part.content_type.kind.starts_with("text/") {
         return None;
@@ -162,28 +280,62 @@ fn inline_kind(tree: &Tree<'_>, part: &Part) -> Option<Kind> {
     } else if armor(b"-----BEGIN PGP SIGNED MESSAGE-----") {
         Some(Kind::Foreign("pgp-signed"))
     } else {
-        let start = head.trim_ascii_start();
-        (start.starts_with(b"-----BEGIN PKCS7-----") || start.starts_with(b"-----BEGIN CMS-----"))
-            .then_some(Kind::Cms)
+        cms::sniff(head.trim_ascii_start()).map(|_| Kind::Cms)
     }
 }
 
 /// The content type of the CMS object that the part's first bytes show, cut-off ones included.
 pub fn sniff(tree: &Tree<'_>, part: &Part) -> Option<Oid<'static>> {
-    let body = tree.bytes.get(part.body.clone())?;
-    let head = body.get(..body.len().min(512)).unwrap_or(body);
-    let decoded = transfer::decode(part.encoding, head).ok();
-    let bytes = decoded.as_ref().map_or(head, |decoded| &decoded.bytes);
-    let known = |bytes: &[u8]| cms::sniff(bytes).and_then(Oid::known);
-    known(bytes).or_else(|| known(head)).or_else(|| {
-        // A transfer encoding that was lost on the way: the body is base64 and nothing says so.
-        let bare = transfer::decode(Encoding::Base64, head).ok()?;
-        known(&bare.bytes)
+    let body = tree.body(part);
+    let blank = body.len() - body.trim_ascii_start().len();
+    let body = body.get(blank..).unwrap_or_default();
+    let head = body.get(..body.len().min(1024)).unwrap_or(body);
+    readings(part.encoding, head).find_map(|reading| cms::sniff(&reading).and_then(Oid::known))
+}
+
+/// The same where words stand before the object's PEM.
+fn sniff_among_words(tree: &Tree<'_>, part: &Part) -> Option<Oid<'static>> {
+    let body = tree.body(part);
+    let head = body.get(..body.len().min(HEAD)).unwrap_or(body);
+    readings(part.encoding, head).find_map(|reading| content_type_of(&reading))
+}
+
+/// The content type of a CMS object, in binary or in PEM, words before it included.
+fn content_type_of(bytes: &[u8]) -> Option<Oid<'static>> {
+    cms::sniff(bytes).and_then(Oid::known).or_else(|| {
+        let der = cms::unarmor(bytes)?;
+        cms::sniff(&der).and_then(Oid::known)
     })
 }
 
-/// Whether foreign text follows the encoded object, such as a mailing list's footer.
-pub fn has_trailing_text(tree: &Tree<'_>, part: &Part) -> bool {
+/// What a body is, decoded as it says, and else as it may be meant: transfer encodings are lost,
+/// applied twice or named wrongly on the way.
+fn readings(encoding: Encoding, body: &[u8]) -> impl Iterator<Item = Cow<'_, [u8]>> {
+    let decoded = move |encoding| {
+        transfer::decode(encoding, body)
+            .ok()
+            .map(|decoded| decoded.bytes)
+    };
+    let others = [
+        Encoding::Identity,
+        Encoding::Base64,
+        Encoding::QuotedPrintable,
+    ];
+    std::iter::once(encoding)
+        .chain(others.into_iter().filter(move |other| *other != encoding))
+        .filter_map(decoded)
+        .chain(std::iter::once_with(move || {
+            Cow::Owned(transfer::base64_among_others(body))
+        }))
+}
+
+/// Whether foreign text stands beside the encoded object: a mailing list's footer behind it, words
+/// before or behind its PEM.
+pub fn has_text_beside(tree: &Tree<'_>, part: &Part) -> bool {
+    has_trailing_text(tree, part) || has_words_around_armor(tree, part)
+}
+
+fn has_trailing_text(tree: &Tree<'_>, part: &Part) -> bool {
     let body = tree.bytes.get(part.body.clone()).unwrap_or_default();
     // Padding ends the object; a footer is short.
     let tail = body
@@ -197,25 +349,41 @@ pub fn has_trailing_text(tree: &Tree<'_>, part: &Part) -> bool {
         && transfer::decode(part.encoding, tail).map_or(true, |decoded| decoded.trailing_text)
 }
 
-/// The CMS object of a leaf: transfer encoding and PEM armour removed.
-pub fn object<'a>(tree: &Tree<'a>, part: &Part) -> Option<std::borrow::Cow<'a, [u8]>> {
-    let body: &'a [u8] = tree.bytes.get(part.body.clone())?;
-    let decoded = transfer::decode(part.encoding, body)
-        .ok()
-        .map(|decoded| decoded.bytes);
-    let bytes = match decoded {
-        Some(bytes) if cms::sniff(&bytes).is_some() => bytes,
-        other => match transfer::decode(Encoding::Base64, body) {
-            Ok(bare) if cms::sniff(body).is_none() && cms::sniff(&bare.bytes).is_some() => {
-                bare.bytes
-            }
-            _ => other.unwrap_or(std::borrow::Cow::Borrowed(body)),
-        },
+fn has_words_around_armor(tree: &Tree<'_>, part: &Part) -> bool {
+    let body = tree.body(part);
+    let head = body.get(..body.len().min(1024)).unwrap_or(body);
+    let is_binary = |reading: &[u8]| {
+        reading.first() == Some(&cms::ber::tag::SEQUENCE) && cms::sniff(reading).is_some()
     };
-    Some(match cms::unarmor(&bytes) {
-        Some(der) => std::borrow::Cow::Owned(der),
-        None => bytes,
-    })
+    if readings(part.encoding, head).any(|reading| is_binary(&reading)) {
+        return false;
+    }
+    let Some(text) =
+        readings(part.encoding, body).find(|reading| content_type_of(reading).is_some())
+    else {
+        return false;
+    };
+    let text = text.trim_ascii();
+    let ends = memchr::memmem::rfind(text, b"-----END ")
+        .and_then(|end| text.get(end + 9..))
+        .is_none_or(|label| {
+            memchr::memmem::find(label, b"-----").is_some_and(|at| at + 5 == label.len())
+        });
+    !text.starts_with(b"-----BEGIN ") || !ends
+}
+
+/// The CMS object of a leaf: transfer encoding and PEM armour removed. Where the body shows none
+/// it is the body, decoded as it says.
+pub fn object<'a>(tree: &Tree<'a>, part: &Part) -> Option<Cow<'a, [u8]>> {
+    let body: &'a [u8] = tree.body(part);
+    let bytes = readings(part.encoding, body)
+        .find(|reading| content_type_of(reading).is_some())
+        .or_else(|| readings(part.encoding, body).next())?;
+    let der = match cms::armor::binary(&bytes) {
+        Ok(Cow::Owned(der)) => Some(der),
+        _ => None,
+    };
+    Some(der.map_or(bytes, Cow::Owned))
 }
 
 fn is_cms_type(kind: &str) -> bool {
@@ -229,6 +397,14 @@ fn is_cms_type(kind: &str) -> bool {
             | "application/x-pkcs7"
             | "application/cms"
             | "application/x-pkcs7-certificates"
+            | "application/pkcs7-certificates"
+            | "application/x-pkcs7-certreqresp"
+            | "application/pkcs-7-mime"
+            | "application/pkcs-7-signature"
+            | "application/x-pkcs-7-mime"
+            | "application/x-pkcs-7-signature"
+            | "application/smime"
+            | "application/x-smime"
     )
 }
 
@@ -236,6 +412,11 @@ fn name_of(part: &Part) -> Option<String> {
     part.file_name
         .as_ref()
         .map(|name| name.trim().to_ascii_lowercase())
+}
+
+fn has_extension(name: &str, extension: &str) -> bool {
+    name.rsplit_once('.')
+        .is_some_and(|(_, end)| end == extension)
 }
 
 /// The S/MIME extension of a file name (RFC 8551 §3.2.1), without its dot.
@@ -260,6 +441,21 @@ fn is_document_name(name: &str) -> bool {
     })
 }
 
+/// Names of which nobody would think that they come from a subject line. What is encrypted cannot
+/// be asked what it is.
+fn is_known_document_name(name: &str) -> bool {
+    const KNOWN: [&str; 26] = [
+        "pdf", "xml", "doc", "docx", "odt", "xls", "xlsx", "ods", "ppt", "pptx", "odp", "txt",
+        "rtf", "csv", "html", "htm", "json", "zip", "7z", "jpg", "jpeg", "png", "tif", "tiff",
+        "dwg", "p7m",
+    ];
+    is_document_name(name)
+        && name
+            .rsplit_once('.')
+            .and_then(|(stem, _)| stem.rsplit_once('.'))
+            .is_some_and(|(_, extension)| KNOWN.contains(&extension))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,6 +466,9 @@ mod tests {
         assert!(!is_document_name("smime.p7m"));
         assert!(!is_document_name("mail.2004.p7m"));
         assert!(!is_document_name("postacert.eml.p7m"));
+        assert!(is_document_name("www.example.com.p7m"));
+        assert!(!is_known_document_name("www.example.com.p7m"));
+        assert!(is_known_document_name("contract.pdf.p7m"));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! | [`seal`] | an entity, encrypted to recipients |
 //! | [`rewrap`] | the same ciphertext for other recipients |
 //! | [`sign`] | an entity, signed |
+//! | [`unpack`] | what needs no key: CompressedData, DigestedData |
 
 pub mod check;
 pub mod find;
@@ -15,3 +16,4 @@ pub mod open;
 pub mod rewrap;
 pub mod seal;
 pub mod sign;
+pub mod unpack;

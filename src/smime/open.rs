@@ -74,6 +74,15 @@ impl<'a> Sealed<'a> {
         }
     }
 
+    /// What the content is (RFC 5652 §6.1).
+    pub fn content_type(self) -> crate::cms::Oid<'a> {
+        match self {
+            Self::Enveloped(data) => data.content_type,
+            Self::AuthEnveloped(data) => data.content_type,
+            Self::Encrypted(data) => data.content_type,
+        }
+    }
+
     fn ciphertext(self) -> Option<&'a Octets<'a>> {
         match self {
             Self::Enveloped(data) => data.ciphertext.as_ref(),

@@ -257,7 +257,8 @@ fn vocabulary() -> BTreeSet<String> {
 }
 
 /// Words with a hyphen that stand in mail or name a report.
-const OTHER_WORDS: [&str; 9] = [
+const OTHER_WORDS: [&str; 10] = [
+    "authenticated-enveloped-data",
     "authenveloped-data",
     "compressed-data",
     "enveloped-data",

@@ -10,13 +10,17 @@
 
 mod cli;
 mod corpora;
+mod cut;
 mod docs;
 mod examples;
+mod forms;
 mod hostile;
 mod house;
 mod interop;
 mod judges;
+mod labels;
 mod openings;
+mod protected_headers;
 mod resume;
 mod sample;
 mod secrets;

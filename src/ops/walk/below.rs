@@ -4,14 +4,23 @@ use std::ops::Range;
 
 use crate::limits::LimitExceeded;
 use crate::message::headers::Headers;
-use crate::message::parts::{self, Part, Tree};
-use crate::message::rewrite;
+use crate::message::parts::{self, Note, Part, Tree};
+use crate::message::{rewrite, transfer};
 use crate::smime::find::{self, Kind};
 
 use super::entity::{Entity, Mail, Place, Replacement};
 use super::{Walker, anew};
 use crate::ops::facts::Facts;
 use crate::ops::outcome::Action;
+
+/// An attached message.
+#[derive(Clone, Copy)]
+struct Attached<'a> {
+    bytes: &'a [u8],
+    section: &'a str,
+    /// Where its root entity begins.
+    root: usize,
+}
 
 impl Walker<'_> {
     /// An entity that is not S/MIME itself: its parts, and messages attached to it.
@@ -25,12 +34,38 @@ impl Walker<'_> {
         let mut entity = Entity::plain();
         let mut ranges = Vec::new();
         let mut foreign = None;
+        if tree
+            .parts
+            .get(index)
+            .is_some_and(|part| part.note == Some(Note::EncodedMessage))
+        {
+            let found = self.encoded_message(mail, tree, index, place);
+            let new = found.replacement.as_ref();
+            entity.replacement =
+                new.map(|new| Replacement::Entity(rewrite::wrap_as_rfc822(&new.apply(&[]))));
+            if found.is_smime() {
+                entity.add_part(found, true);
+            }
+            return entity;
+        }
         let end = anew::subtree_end(tree, index);
         let mut at = index + 1;
         while at < end {
             let Some(part) = tree.parts.get(at) else {
                 break;
             };
+            if part.note == Some(Note::EncodedMessage) {
+                let found = self.encoded_message(mail, tree, at, place);
+                at += 1;
+                if let Some(replacement) = &found.replacement {
+                    let new = rewrite::wrap_as_rfc822(&replacement.apply(&[]));
+                    ranges.push((part.entity.clone(), new));
+                }
+                if found.is_smime() {
+                    entity.add_part(found, true);
+                }
+                continue;
+            }
             let attached = part.message == at;
             let first = self.findings.signatures.len();
             let mut found = match find::kind(tree, at) {
@@ -119,21 +154,76 @@ impl Walker<'_> {
         let Some(holder) = part.parent.and_then(|parent| tree.parts.get(parent)) else {
             return Entity::plain();
         };
+        let message = Attached {
+            bytes: tree.body(holder),
+            section: &holder.section,
+            root: part.entity.start.saturating_sub(holder.body.start),
+        };
+        self.judged_apart(mail, message, place, |walker, mail, place| {
+            walker.part(mail, tree, index, place)
+        })
+    }
+
+    /// An attached message in base64 or quoted-printable, which RFC 2046 §5.2.1 forbids and
+    /// programs write. What comes of a changed one is a message that stands as it is.
+    fn encoded_message(
+        &mut self,
+        mail: Mail<'_>,
+        tree: &Tree<'_>,
+        index: usize,
+        place: Place,
+    ) -> Entity {
+        let Some(part) = tree.parts.get(index) else {
+            return Entity::plain();
+        };
+        let Ok(decoded) = transfer::decode(part.encoding, tree.body(part)) else {
+            return Entity::plain();
+        };
+        let bytes = &decoded.bytes;
+        if let Err(limit) = self.budget.expanded_bytes(bytes.len()) {
+            return Entity::limit(None, limit);
+        }
+        if !find::may_hold_smime(bytes) {
+            return Entity::plain();
+        }
+        let message = Attached {
+            bytes,
+            section: &part.section,
+            root: 0,
+        };
+        let first = self.findings.signatures.len();
+        let mut found = self.judged_apart(mail, message, place, |walker, mail, place| {
+            walker.entity(mail, bytes, place)
+        });
+        if found.replacement.is_none() {
+            found.surviving = (first..self.findings.signatures.len()).collect();
+        }
+        found
+    }
+
+    /// Judges a message with `walk` in a row of its own.
+    fn judged_apart(
+        &mut self,
+        mail: Mail<'_>,
+        message: Attached<'_>,
+        place: Place,
+        walk: impl FnOnce(&mut Self, Mail<'_>, Place) -> Entity,
+    ) -> Entity {
         if place.depth >= self.budget.max_depth() {
             return Entity::limit(None, LimitExceeded("limit-depth"));
         }
-        let bytes = tree.bytes.get(holder.body.clone()).unwrap_or_default();
+        let bytes = message.bytes;
         let headers = Headers::parse(bytes);
         // Section numbers start anew in what came out of an encrypted layer.
         let section = match mail.judged.part.as_str() {
-            "" => holder.section.clone(),
-            above if holder.section.starts_with(above) => holder.section.clone(),
-            above => format!("{above}.{}", holder.section),
+            "" => message.section.to_owned(),
+            above if message.section.starts_with(above) => message.section.to_owned(),
+            above => format!("{above}.{}", message.section),
         };
         let own = Facts::of(&headers, section, None);
         let slot = self.findings.messages.len();
         self.findings.messages.push(own.clone().finding());
-        let entity = self.part(mail.judging(&own), tree, index, place.attached());
+        let entity = walk(self, mail.judging(&own), place.attached());
         if !entity.is_smime() {
             self.findings.messages.remove(slot);
             return entity;
@@ -144,11 +234,12 @@ impl Walker<'_> {
             .map(|replacement| match replacement {
                 Replacement::Entity(new) => {
                     let fitted = self.fit(new);
-                    rewrite::replace_root(bytes, &headers, fitted.as_deref().unwrap_or(new))
+                    let new = fitted.as_deref().unwrap_or(new);
+                    rewrite::replace_root_and(bytes, &headers, new, &entity.edits(&headers))
                 }
                 Replacement::Ranges(ranges) => {
-                    let offset = part.entity.start.saturating_sub(holder.body.start);
-                    let shift = |range: &Range<usize>| range.start + offset..range.end + offset;
+                    let shift =
+                        |range: &Range<usize>| range.start + message.root..range.end + message.root;
                     let shifted: Vec<_> = ranges
                         .iter()
                         .map(|(range, new)| (shift(range), new.clone()))

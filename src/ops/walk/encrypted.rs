@@ -106,11 +106,8 @@ impl Walker<'_> {
             other => other,
         };
         let inner_place = place.next_layer().decrypted(inner_opening);
-        let inner = if cms::sniff(&opened.plaintext).is_some() {
-            self.bare_object(mail, &opened.plaintext, inner_place)
-        } else {
-            self.entity(mail, &opened.plaintext, inner_place)
-        };
+        let content_type = sealed.content_type();
+        let inner = self.content(mail, content_type, &opened.plaintext, inner_place);
         self.write_anew(&mut entity, &inner, info, &opened, headers, place.opening);
         self.merge_inner(&mut entity, inner, first);
         entity
@@ -127,12 +124,15 @@ impl Walker<'_> {
         opening: Opening,
     ) {
         let plan = &self.context.plan;
+        let content_type = match &info.content {
+            Content::Enveloped(data) => data.content_type,
+            Content::AuthEnveloped(data) => data.content_type,
+            Content::Encrypted(data) => data.content_type,
+            _ => cms::oid::DATA,
+        };
         let readable = || match &inner.replacement {
             Some(replacement) => replacement.apply(&opened.plaintext),
-            None if cms::sniff(&opened.plaintext).is_some() => {
-                anew::bare_as_entity(&opened.plaintext, self.line_ending)
-            }
-            None => opened.plaintext.to_vec(),
+            None => self.standing_alone(content_type, &opened.plaintext),
         };
         let written = match opening {
             Opening::Keep | Opening::Look => return,
@@ -193,6 +193,7 @@ impl Walker<'_> {
         entity.form.extend(inner.form);
         entity.parts = inner.parts;
         entity.header_conflicts = inner.header_conflicts;
+        entity.protected = inner.protected;
         for owner in inner.opened_for {
             if !entity.opened_for.contains(&owner) {
                 entity.opened_for.push(owner);

@@ -5,11 +5,13 @@ use std::ops::Range;
 use crate::cms;
 use crate::keys::PrivateKey;
 use crate::limits::LimitExceeded;
+use crate::message::headers::Headers;
 use crate::message::parts::Tree;
-use crate::message::rewrite;
+use crate::message::rewrite::{self, HeaderEdit};
 use crate::smime::open::Closed;
 
 use super::anew;
+use super::protection::Protected;
 use crate::ops::Opening;
 use crate::ops::facts::Facts;
 use crate::ops::outcome::{Action, ContentIntegrity, Coverage, Judgement, Reason};
@@ -46,8 +48,13 @@ pub(super) struct Place {
     pub(super) signed: bool,
     /// Below a signed layer, which a change here would break.
     pub(super) sealed: bool,
+    /// On the chain of the judged message, whatever text stands around it.
+    pub(super) on_chain: bool,
     /// It came out of an encrypted layer.
     pub(super) decrypted: bool,
+    /// Nothing but wrappers that need no key stand between here and a layer that was opened to be
+    /// replaced: what stands here is written anew in any case.
+    pub(super) opened: bool,
 }
 
 impl Place {
@@ -61,7 +68,9 @@ impl Place {
             guarded: false,
             signed: false,
             sealed: false,
+            on_chain: true,
             decrypted: false,
+            opened: false,
         }
     }
 
@@ -78,6 +87,7 @@ impl Place {
     pub(super) fn signed(self) -> Self {
         Self {
             signed: true,
+            opened: false,
             ..self
         }
     }
@@ -89,6 +99,7 @@ impl Place {
             signed: false,
             sealed: false,
             decrypted: true,
+            opened: opening == Opening::Decrypt,
             ..self
         }
     }
@@ -102,6 +113,8 @@ impl Place {
             guarded: true,
             signed: false,
             sealed,
+            on_chain: false,
+            opened: false,
             ..self
         }
     }
@@ -111,6 +124,7 @@ impl Place {
         Self {
             layer: 1,
             below: false,
+            on_chain: true,
             ..self.part()
         }
     }
@@ -165,6 +179,8 @@ pub(super) struct Entity {
     pub(super) opened_for: Vec<String>,
     /// Protected fields that differ from the message's own.
     pub(super) header_conflicts: Option<u32>,
+    /// The protected header of the innermost layer on the chain.
+    pub(super) protected: Option<Protected>,
 }
 
 impl Entity {
@@ -184,6 +200,7 @@ impl Entity {
             opened_with: None,
             opened_for: Vec::new(),
             header_conflicts: Some(0),
+            protected: None,
         }
     }
 
@@ -207,6 +224,14 @@ impl Entity {
 
     pub(super) fn is_smime(&self) -> bool {
         !self.form.is_empty() || self.parts > 0 || self.part_form.is_some()
+    }
+
+    /// What changes in the header of the message that this entity is written in place of.
+    pub(super) fn edits(&self, outer: &Headers<'_>) -> Vec<HeaderEdit> {
+        match &self.protected {
+            Some(protected) if self.action == Action::Decrypted => protected.edits(outer),
+            _ => Vec::new(),
+        }
     }
 
     pub(super) fn form_text(&self) -> String {
@@ -299,6 +324,15 @@ impl Entity {
     }
 }
 
+/// A sound layer of which this version can make nothing more: where nothing is to be opened, it is
+/// kept.
+pub(super) fn unsupported(form: &'static str, reason: &'static str, opening: Opening) -> Entity {
+    match opening {
+        Opening::Keep | Opening::Look => Entity::of(form, Action::Kept, None),
+        _ => Entity::of(form, Action::Unsupported, Some(reason)),
+    }
+}
+
 /// A part that claims to be S/MIME and is not: named by its claim.
 pub(super) fn mislabelled(tree: &Tree<'_>, index: usize) -> Entity {
     let Some(part) = tree.parts.get(index) else {
@@ -311,11 +345,15 @@ pub(super) fn mislabelled(tree: &Tree<'_>, index: usize) -> Entity {
         .to_ascii_lowercase();
     let form = match claim.as_str() {
         "enveloped-data" => "enveloped",
-        "authenveloped-data" => "auth-enveloped",
+        "authenveloped-data" | "authenticated-enveloped-data" => "auth-enveloped",
         "signed-data" => "opaque-signed",
         "certs-only" => "certs-only",
         "compressed-data" => "compressed",
-        _ if part.content_type.kind.ends_with("pkcs7-signature") => "clear-signed",
+        _ if part.content_type.kind == "multipart/signed"
+            || part.content_type.kind.ends_with("pkcs7-signature") =>
+        {
+            "clear-signed"
+        }
         _ => "other-encrypted",
     };
     Entity::malformed(form)

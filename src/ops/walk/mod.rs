@@ -10,6 +10,8 @@
 //! `decrypted`, and the reason names the part's trouble. Where nothing but parts is encrypted, one
 //! that fails leaves the message as it was.
 
+use std::borrow::Cow;
+
 use crate::cms;
 use crate::cms::content::Content;
 use crate::limits::{Budget, LimitExceeded};
@@ -24,12 +26,16 @@ use super::facts::Facts;
 use super::outcome::{Action, Coverage, Findings, MessageFinding, Outcome, SeenCertificate};
 use super::{Context, Input, Opening};
 use entity::{Entity, Mail, Place, Replacement};
+use protection::Protected;
 
 mod anew;
 mod below;
 mod encrypted;
 mod entity;
+mod packed;
+mod protection;
 mod signed;
+mod tnef;
 
 /// Walks one message.
 pub fn message(context: &Context, input: &Input<'_>, opening: Opening) -> Outcome {
@@ -68,7 +74,8 @@ pub fn message(context: &Context, input: &Input<'_>, opening: Opening) -> Outcom
             Replacement::Entity(bytes) if input.cms => vec![Piece::Owned(bytes.clone())],
             Replacement::Entity(bytes) => {
                 let fitted = walker.fit(bytes);
-                rewrite::replace_root(input.bytes, &headers, fitted.as_deref().unwrap_or(bytes))
+                let bytes = fitted.as_deref().unwrap_or(bytes);
+                rewrite::replace_root_and(input.bytes, &headers, bytes, &entity.edits(&headers))
             }
             Replacement::Ranges(ranges) => anew::splice(input.bytes.len(), ranges),
         });
@@ -125,13 +132,18 @@ impl Walker<'_> {
     }
 
     fn part(&mut self, mail: Mail<'_>, tree: &Tree<'_>, index: usize, place: Place) -> Entity {
-        let conflicts = if place.layer > 1 && !place.below {
-            header_conflicts(mail.judged, tree, index)
-        } else {
-            0
-        };
+        let protected = (place.layer > 1 && place.on_chain)
+            .then(|| Protected::of(tree, index, mail.judged))
+            .flatten();
         let mut entity = self.part_of_kind(mail, tree, index, place);
-        entity.header_conflicts = entity.header_conflicts.map(|inner| inner + conflicts);
+        // The innermost layer's is the one that its sender wrote.
+        if entity.protected.is_none()
+            && let Some(protected) = protected
+        {
+            let conflicts = protected.conflicts(mail.judged);
+            entity.header_conflicts = entity.header_conflicts.map(|inner| inner + conflicts);
+            entity.protected = Some(protected);
+        }
         entity
     }
 
@@ -147,6 +159,8 @@ impl Walker<'_> {
                 self.clear_signed(mail, tree, (index, content, signature), place)
             }
             Some(Kind::Cms | Kind::StraySignature) => self.leaf(mail, tree, index, place),
+            Some(Kind::Enclosed) => self.enclosed(mail, tree, index, place),
+            Some(Kind::Tnef) => self.tnef(mail, tree, index, place),
             Some(Kind::Mislabelled) => entity::mislabelled(tree, index),
             Some(Kind::Document) => Entity {
                 parts: 1,
@@ -162,7 +176,7 @@ impl Walker<'_> {
             return Entity::plain();
         };
         let below =
-            place.below || find::has_trailing_text(tree, part) || anew::has_text_around(tree, part);
+            place.below || find::has_text_beside(tree, part) || anew::has_text_around(tree, part);
         let place = Place { below, ..place };
         let Some(object) = find::object(tree, part) else {
             return entity::mislabelled(tree, index);
@@ -176,15 +190,13 @@ impl Walker<'_> {
 
     /// A CMS object that stands without MIME headers: a file, or the content of another object.
     fn bare_object(&mut self, mail: Mail<'_>, bytes: &[u8], place: Place) -> Entity {
-        let der = cms::unarmor(bytes).or_else(|| {
-            (cms::sniff(bytes).is_none())
-                .then(|| {
-                    transfer::decode(Encoding::Base64, bytes)
-                        .ok()
-                        .map(|decoded| decoded.bytes.into_owned())
-                })
-                .flatten()
-        });
+        let der = match cms::armor::binary(bytes) {
+            Ok(Cow::Owned(der)) => Some(der),
+            _ if cms::sniff(bytes).is_some() => None,
+            _ => transfer::decode(Encoding::Base64, bytes)
+                .ok()
+                .map(|decoded| decoded.bytes.into_owned()),
+        };
         self.object(mail, der.as_deref().unwrap_or(bytes), None, place)
     }
 
@@ -244,9 +256,11 @@ impl Walker<'_> {
                 headers,
                 place,
             ),
-            Content::Digested(_) => Entity::of("digested", Action::Kept, None),
-            Content::Compressed(_) => Entity::of("compressed", Action::Kept, None),
-            Content::Data(_) | Content::Other => Entity::malformed("other-encrypted"),
+            Content::Digested(data) => self.digested(mail, data, place),
+            Content::Compressed(data) => self.compressed(mail, data, place),
+            Content::Data(_) | Content::Other => {
+                entity::unsupported("other-encrypted", "unsupported-content", place.opening)
+            }
         }
     }
 
@@ -297,19 +311,4 @@ impl Walker<'_> {
             ..facts.clone().finding()
         };
     }
-}
-
-/// How many protected fields (RFC 9788 `hp`, the older `protected-headers`) of the entity differ
-/// from the message's own.
-fn header_conflicts(facts: &Facts, tree: &Tree<'_>, index: usize) -> u32 {
-    let Some(part) = tree.parts.get(index) else {
-        return 0;
-    };
-    if part.content_type.param("hp").is_none()
-        && part.content_type.param("protected-headers").is_none()
-    {
-        return 0;
-    }
-    let entity = tree.bytes.get(part.entity.clone()).unwrap_or_default();
-    facts.conflicts(&Headers::parse_part(entity))
 }

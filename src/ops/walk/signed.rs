@@ -4,7 +4,7 @@ use crate::cms;
 use crate::cms::content::{Content, ContentInfo, SignedData};
 use crate::limits::LimitExceeded;
 use crate::message::headers::Encoding;
-use crate::message::parts::Tree;
+use crate::message::parts::{Note, Tree};
 use crate::smime::check::{self, Covered};
 use crate::smime::find;
 use crate::text::hex;
@@ -32,7 +32,9 @@ impl Walker<'_> {
         };
         // What stands beside the signed part is shown with it, and nobody signed it.
         let beside = whole.children.len() > 2;
-        let below = place.below || beside || anew::has_text_around(tree, whole);
+        // One that was cut off may have held more.
+        let cut = whole.note == Some(Note::Unclosed);
+        let below = place.below || beside || cut || anew::has_text_around(tree, whole);
         let place = Place { below, ..place };
         let object = find::object(tree, signature_part).unwrap_or_default();
         let info = cms::parse(&object);
@@ -108,12 +110,9 @@ impl Walker<'_> {
         };
         let intact = self.any_intact(&signed);
         let inner_place = place.next_layer().signed();
-        let inner = if let Err(limit) = self.budget.expanded_bytes(content.len()) {
-            Entity::limit(None, limit)
-        } else if cms::sniff(&content).is_some() {
-            self.bare_object(mail, &content, inner_place)
-        } else {
-            self.entity(mail, &content, inner_place)
+        let inner = match self.budget.expanded_bytes(content.len()) {
+            Ok(()) => self.content(mail, data.content_type, &content, inner_place),
+            Err(limit) => Entity::limit(None, limit),
         };
         let signed_bytes = Some(if intact { content.len() as u64 } else { 0 });
         Entity {
