@@ -329,10 +329,13 @@ fn readings(encoding: Encoding, body: &[u8]) -> impl Iterator<Item = Cow<'_, [u8
         }))
 }
 
-/// Whether foreign text stands beside the encoded object: a mailing list's footer behind it, words
-/// before or behind its PEM.
+/// Whether a reader may show something that is not in the object: a mailing list's footer behind
+/// it, words before or behind its PEM, or, where it is labelled as text, the object itself, of which
+/// unsigned parts are anybody's.
 pub fn has_text_beside(tree: &Tree<'_>, part: &Part) -> bool {
-    has_trailing_text(tree, part) || has_words_around_armor(tree, part)
+    part.content_type.kind.starts_with("text/")
+        || has_trailing_text(tree, part)
+        || has_words_around_armor(tree, part)
 }
 
 fn has_trailing_text(tree: &Tree<'_>, part: &Part) -> bool {

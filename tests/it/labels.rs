@@ -158,6 +158,12 @@ fn words_around_an_object_are_not_covered() {
             "application/pkcs7-mime; name=smime.p7m",
             "text/plain; name=smime.p7m",
         ] {
+            // What is labelled as text is shown as it stands, whatever it is.
+            let verdict = if label.starts_with("text/") {
+                "indeterminate"
+            } else {
+                verdict
+            };
             let message = mail(FROM_OLGA, &format!("Content-Type: {label}\r\n\r\n{body}"));
             let made = migrate(&message, false);
             assert_eq!(
