@@ -23,6 +23,9 @@ pub enum Error {
     /// The command line, or what it names, is not usable as given.
     #[error("{0}")]
     Usage(String),
+    /// The one key that a command needs stays locked.
+    #[error("{0}")]
+    Locked(String),
     /// Another run holds the output folder or the store.
     #[error("{path} is in use by another run of p7mill", path = .0.display())]
     Busy(PathBuf),
@@ -61,11 +64,12 @@ impl Error {
         }
     }
 
-    /// The process exit code (contract: 1 failed, 2 usage, 11 busy, 128 + signal interrupted).
+    /// The process exit code (contract: 1 failed, 2 usage, 11 busy, 12 locked, 128 + signal interrupted).
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
             Self::Busy(_) => 11,
+            Self::Locked(_) => 12,
             Self::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(130),
             _ => 1,
         }

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use super::options::{
     FilledStoreArgs, HarvestStoreArgs, KeyArgs, KeyFileArgs, NowArgs, OutArgs, ReadStoreArgs,
     ReportArgs, RequiredKeyArgs, RequiredStoreArgs, RequiredTrustArgs, RunArgs, SealArgs,
-    SourceArgs, TalkArgs, TrustArgs,
+    SigningArgs, SourceArgs, TalkArgs, TrustArgs,
 };
 use super::values::{self, ExportFormat};
 
@@ -78,6 +78,17 @@ pub(crate) enum Command {
                       --to sample-data/keys/e.kovac.pem --out OUT"
     )]
     Reencrypt(ReencryptArgs),
+    /// Signs one message as its From, or an archive as one address
+    ///
+    /// The key is found by the address; the certificate and its path go along, and the time is now. More than one
+    /// message is signed only with --as, which seals an archive: signing other people's old mail in their name
+    /// would be making evidence up. PATH - reads one message and writes it to standard output.
+    #[command(
+        override_usage = "p7mill sign [OPTIONS] --keys <PATH> --out <DIR> <PATH>\n       p7mill sign [OPTIONS] --keys <PATH> -\n       p7mill sign [OPTIONS] --keys <PATH> --as <ADDRESS> --out <DIR> <PATH>...",
+        after_help = "Example:\n  p7mill sign sample-data/archive --as m.brandt@nordhafen.example \\\n    \
+                      --keys sample-data/keys --now 2024-06-01T00:00:00Z --out OUT"
+    )]
+    Sign(SignArgs),
     /// The main job, in one pass: harvest, verify, decrypt or re-encrypt, report
     ///
     /// Without --keys nothing is opened, without --trust no chain is trusted, without --store nothing is harvested;
@@ -188,6 +199,25 @@ pub(crate) struct ReencryptArgs {
     pub(crate) to: Vec<PathBuf>,
     #[command(flatten)]
     pub(crate) seal: SealArgs,
+    #[command(flatten)]
+    pub(crate) store: ReadStoreArgs,
+    #[command(flatten)]
+    pub(crate) trust: TrustArgs,
+    #[command(flatten)]
+    pub(crate) out: OutArgs,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// `p7mill sign`
+#[derive(Debug, clap::Args)]
+pub(crate) struct SignArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) keys: RequiredKeyArgs,
+    #[command(flatten)]
+    pub(crate) signing: SigningArgs,
     #[command(flatten)]
     pub(crate) store: ReadStoreArgs,
     #[command(flatten)]

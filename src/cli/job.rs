@@ -74,7 +74,12 @@ pub(crate) fn look_at_keys(
     keyring: &KeyRing,
     notes: &mut Vec<String>,
 ) -> Result<()> {
-    if request.keys.is_empty() || !matches!(request.command, "decrypt" | "reencrypt" | "migrate") {
+    if request.keys.is_empty()
+        || !matches!(
+            request.command,
+            "decrypt" | "reencrypt" | "sign" | "migrate"
+        )
+    {
         return Ok(());
     }
     let safe = |path: &PathBuf| terminal_safe(&escape_path(path));
@@ -93,8 +98,13 @@ pub(crate) fn look_at_keys(
     }
     let places: Vec<_> = request.keys.iter().map(safe).collect();
     let none = format!(
-        "no private key found in {}; nothing can be opened",
-        places.join(", ")
+        "no private key found in {}; nothing can be {}",
+        places.join(", "),
+        if request.command == "sign" {
+            "signed"
+        } else {
+            "opened"
+        }
     );
     if request.command == "migrate" {
         notes.push(none);

@@ -204,6 +204,26 @@ pub(crate) struct SealArgs {
     pub(crate) program: Option<Program>,
 }
 
+/// Who signs, and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Signature")]
+pub(crate) struct SigningArgs {
+    /// Sign every message with this address's key, whoever wrote it: the seal of an archive
+    #[arg(long = "as", value_name = "ADDRESS", value_parser = values::mail_address)]
+    pub(crate) identity: Option<String>,
+    /// Put the content into the signature; only S/MIME programs can read it then
+    #[arg(long)]
+    pub(crate) opaque: bool,
+    /// The program that answers are read with: outlook, thunderbird, apple, gpgsm or openssl [default: p7mill]
+    #[arg(
+        long = "for",
+        value_enum,
+        value_name = "PROGRAM",
+        hide_possible_values = true
+    )]
+    pub(crate) program: Option<Program>,
+}
+
 /// How the readable copy of a message is protected anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Mode {

@@ -1,19 +1,22 @@
 //! PATH `-`: standard input, message by message, the result to standard output.
 
-use std::io::Write;
+use std::io::{Cursor, Read, Write};
 
 use p7mill::engine::{self, Reporter};
 use p7mill::{Error, Result};
 
 use super::job;
 use super::printer::Printer;
-use super::settings::{Request, Settings};
+use super::settings::{Request, Settings, Wanted};
 
 /// Refuses what makes no sense on a pipe, before anything is opened.
 pub(crate) fn check(request: &Request<'_>) -> Result<()> {
-    if !matches!(request.command, "scan" | "verify" | "decrypt" | "reencrypt") {
+    if !matches!(
+        request.command,
+        "scan" | "verify" | "decrypt" | "reencrypt" | "sign"
+    ) {
         return Err(Error::Usage(format!(
-            "{} does not read standard input; name a file or a folder (decrypt - and reencrypt - do)",
+            "{} does not read standard input; name a file or a folder (decrypt -, reencrypt - and sign - do)",
             request.command
         )));
     }
@@ -39,7 +42,7 @@ pub(crate) fn run(
     let finished = engine::run_stream(
         &settings.job,
         &settings.context,
-        std::io::stdin(),
+        input(request),
         (writes && !dry_run).then_some(&mut output as &mut dyn Write),
         reporter,
     )?;
@@ -53,4 +56,14 @@ pub(crate) fn run(
         printer.summary(&format!("{lines}\n"))?;
     }
     Ok(finished.exit_code)
+}
+
+/// Standard input, or what has been read from it already.
+fn input(request: &Request<'_>) -> Box<dyn Read + Send> {
+    match &request.task {
+        Wanted::Sign(wanted) if wanted.arguments.identity.is_none() => {
+            Box::new(Cursor::new(wanted.message.clone()))
+        }
+        _ => Box::new(std::io::stdin()),
+    }
 }

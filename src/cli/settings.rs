@@ -25,7 +25,7 @@ use super::options::{
     Cipher, Format, JudgingArgs, MessageKeyArgs, Mode, OutArgs, PassphraseArgs, Program, RunArgs,
     SealArgs,
 };
-use super::{custody, job, paths, unlock};
+use super::{custody, job, paths, sign, unlock};
 
 /// What a command asks for, as its flags say it; what a command does not have is empty.
 #[derive(Default)]
@@ -65,17 +65,18 @@ pub(crate) struct Request<'a> {
     /// `--accept`, `-j`
     pub(crate) run: Option<&'a RunArgs>,
     /// What is done to each message.
-    pub(crate) task: Wanted,
+    pub(crate) task: Wanted<'a>,
 }
 
 /// What a command does to each message, before its flags are resolved.
-#[derive(Clone, Copy)]
-pub(crate) enum Wanted {
+pub(crate) enum Wanted<'a> {
     /// Layers are judged, and opened so far where there are keys; `--to` encrypts instead.
     Mill(Opening),
+    /// Messages are signed.
+    Sign(sign::Wanted<'a>),
 }
 
-impl Default for Wanted {
+impl Default for Wanted<'_> {
     fn default() -> Self {
         Self::Mill(Opening::Keep)
     }
@@ -114,11 +115,9 @@ impl Settings {
             .or(earlier.map(|run| run.now))
             .unwrap_or(started);
         let mut notes = Vec::new();
-        let (task, cipher) = match request.task {
-            Wanted::Mill(wanted) => {
-                let (opening, cipher) = opening(request, wanted)?;
-                (Task::Mill(opening), cipher)
-            }
+        let (opening, cipher) = match request.task {
+            Wanted::Mill(wanted) => opening(request, wanted)?,
+            Wanted::Sign(_) => (Opening::Keep, ContentCipher::Aes256Gcm),
         };
         let anchors = anchors(request.trust)?;
         let intermediates = match request.judging {
@@ -152,6 +151,11 @@ impl Settings {
             }
         }
 
+        let trust = Trust::new(anchors.iter().cloned());
+        let task = match &request.task {
+            Wanted::Mill(_) => Task::Mill(opening),
+            Wanted::Sign(wanted) => Task::Sign(wanted.signing(&keyring, &pool, &trust)),
+        };
         let clock = request
             .judging
             .map_or(Clock::Received, |judging| judging.clock);
@@ -190,7 +194,7 @@ impl Settings {
                 .map(|run| run.accept.clone())
                 .unwrap_or_default(),
             start_over: request.out.is_some_and(|out| out.start_over),
-            trust: Trust::new(anchors),
+            trust,
             judges: request.command != "scan",
             options,
             info,
@@ -211,6 +215,9 @@ impl Settings {
             now,
             clock,
         };
+        if let Wanted::Sign(wanted) = &request.task {
+            wanted.look_for_key(&context, &mut notes)?;
+        }
         Ok(Self {
             job,
             context,

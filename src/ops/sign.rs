@@ -15,7 +15,7 @@ use crate::keys::KeyRing;
 use crate::keys::keyring::KeyFileStatus;
 use crate::limits::Budget;
 use crate::message::headers::Headers;
-use crate::message::{rewrite, transport};
+use crate::message::{rewrite, transfer, transport};
 use crate::smime::find;
 use crate::smime::sign::{self, Form, Signer};
 use crate::text::hex;
@@ -33,7 +33,7 @@ pub struct Signing {
 }
 
 /// Why nobody signs, in the words of an outcome.
-type Refusal = (Action, &'static str);
+pub type Refusal = (Action, &'static str);
 
 impl Signing {
     /// Every certificate that a key in `keyring` answers for, with its path from `pool` and
@@ -68,9 +68,15 @@ impl Signing {
         }
     }
 
-    /// The address that signs whatever the message says, as `--as` names it.
-    pub fn identity(&self) -> Option<&str> {
-        self.identity.as_deref()
+    /// The address that signs `message`: the one that was named for all, else its one From.
+    ///
+    /// # Errors
+    /// The outcome and reason of a message that several addresses are named in, or none.
+    pub fn address(&self, message: &Headers<'_>) -> Result<String, Refusal> {
+        match &self.identity {
+            Some(address) => Ok(address.clone()),
+            None => from(message),
+        }
     }
 
     /// What a run that goes on must still be asked for.
@@ -211,24 +217,29 @@ fn signed(
         return Err((Action::Refused, "no-message"));
     }
     let headers = Headers::parse(input.bytes);
-    let signer = match &signing.identity {
-        Some(address) => signing.choose(context, address)?,
-        None => signing.choose(context, &from(&headers)?)?,
-    };
-    let entity = transport::root_entity(input.bytes, &headers);
-    let mut budget = Budget::new(&context.limits);
-    let written = sign::sign(
-        &entity,
-        &signer,
-        context.now,
-        signing.form,
-        headers.line_ending(),
-        &mut budget,
-    )
-    .map_err(|_| (Action::Refused, "cannot-sign-with-key"))?;
-    let edits = rewrite::replace_root(input.bytes, &headers, &written);
-    prove(context, input, before, &signer, &edits)?;
-    Ok(edits)
+    let signer = signing.choose(context, &signing.address(&headers)?)?;
+    let stored = transport::root_entity(input.bytes, &headers);
+    // What is signed is what was sent: without the mailbox's quoting, unless that is what an inner
+    // signature covers.
+    let sent = input.quoting.then(|| transfer::unquote_from(&stored));
+    let mut refusal = (Action::Refused, "signature-would-break");
+    for entity in sent.flatten().iter().chain([&stored]) {
+        let written = sign::sign(
+            entity,
+            &signer,
+            context.now,
+            signing.form,
+            headers.line_ending(),
+            &mut Budget::new(&context.limits),
+        )
+        .map_err(|_| (Action::Refused, "cannot-sign-with-key"))?;
+        let edits = rewrite::replace_root(input.bytes, &headers, &written);
+        match prove(context, input, before, &signer, &edits) {
+            Ok(()) => return Ok(edits),
+            Err(why) => refusal = why,
+        }
+    }
+    Err(refusal)
 }
 
 /// The one address that a message is from. Several, or a field that another reader may read
@@ -277,5 +288,102 @@ fn prove(
         Ok(())
     } else {
         Err((Action::Refused, "signature-would-break"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cert::CertCache;
+    use crate::cert::testing::{MID_2021, Pki, Spec};
+    use crate::crypto::cipher::ContentCipher;
+    use crate::keys::{MessageSecrets, Passphrases};
+    use crate::limits::Limits;
+    use crate::ops::{Clock, Plan, Task};
+    use crate::smime::sign::CAPABILITIES;
+
+    const AUTUMN_2021: i64 = MID_2021 + 270 * 86_400;
+
+    fn context(pki: &Pki, names: &[&str]) -> Context {
+        let files = |name: &&str| [format!("{name}.key"), format!("{name}.pem")];
+        let files: Vec<_> = names
+            .iter()
+            .flat_map(files)
+            .map(|name| pki.path(&name))
+            .collect();
+        let keyring = KeyRing::load(&files, &mut Passphrases::default()).unwrap();
+        let mut pool = Pool::new();
+        pool.extend(keyring.certificates().iter().cloned());
+        pool.add(pki.load("sub"));
+        let trust = Trust::new([pki.load("root")]);
+        let task = Signing::new(&keyring, &pool, &trust, None, Form::Detached, CAPABILITIES);
+        Context {
+            plan: Plan {
+                task: Task::Sign(task),
+                recipients: Vec::new(),
+                cipher: ContentCipher::Aes256Gcm,
+                open_unaddressed: false,
+            },
+            keyring,
+            secrets: MessageSecrets::default(),
+            pool,
+            cache: CertCache::new(),
+            limits: Limits::default(),
+            now: MID_2021,
+            clock: Clock::Now,
+        }
+    }
+
+    #[test]
+    fn the_newest_certificate_that_may_sign_now_does() {
+        let pki = Pki::new();
+        pki.issue(&Spec::root("root"));
+        pki.issue(&Spec::ca("sub", "root"));
+        let ann = |name| Spec::leaf(name, "sub").address("ann@example.com");
+        pki.issue(&ann("old"));
+        pki.issue(
+            &ann("new")
+                .dates("20210601000000Z", "20230101000000Z")
+                .extension("keyUsage", "critical,digitalSignature"),
+        );
+        pki.issue(
+            &ann("web")
+                .dates("20210801000000Z", "20230101000000Z")
+                .extension("extendedKeyUsage", "clientAuth"),
+        );
+        pki.issue(&Spec::leaf("bob", "sub").dates("20250101000000Z", "20260101000000Z"));
+        let mut context = context(&pki, &["old", "new", "web", "bob"]);
+        let chosen = |context: &Context, address: &str| {
+            let Task::Sign(signing) = &context.plan.task else {
+                unreachable!()
+            };
+            signing.choose(context, address)
+        };
+        let named = |signer: &Signer| {
+            let name = |certificate: &Certificate| certificate.subject.clone();
+            let path = signer.path.iter().map(|c| name(c)).collect::<Vec<_>>();
+            (
+                name(&signer.certificate),
+                path.len(),
+                signer.encryption.as_deref().map(name),
+            )
+        };
+        let name = |name: &str| pki.load(name).subject.clone();
+
+        let signer = chosen(&context, "Ann@EXAMPLE.com").unwrap();
+        assert_eq!(named(&signer), (name("old"), 3, None));
+        context.now = AUTUMN_2021;
+        let signer = chosen(&context, "ann@example.com").unwrap();
+        assert_eq!(named(&signer), (name("new"), 3, Some(name("old"))));
+        for (address, why) in [
+            ("bob@example.com", "cert-not-yet-valid"),
+            ("eve@example.com", "no-signing-key"),
+        ] {
+            let refusal = chosen(&context, address).unwrap_err();
+            assert_eq!(refusal, (Action::NoKey, why));
+        }
+        context.now += 10 * 365 * 86_400;
+        let refusal = chosen(&context, "bob@example.com").unwrap_err();
+        assert_eq!(refusal, (Action::NoKey, "cert-expired"));
     }
 }

@@ -71,6 +71,9 @@ impl Adviser {
                 .filter(|recipient| recipient.part == message.part)
         };
         let reason = message.reason.as_deref().unwrap_or_default();
+        if let Some(advice) = about_signing(reason) {
+            return advice.into();
+        }
         match message.action {
             Action::Locked => {
                 let locked: Vec<_> = of_message()
@@ -134,6 +137,30 @@ impl Adviser {
             name_one(recipient)
         )
     }
+}
+
+/// What helps where a message was to be signed and nobody could.
+fn about_signing(reason: &str) -> Option<&'static str> {
+    Some(match reason {
+        "signing-key-locked" => {
+            "The key that has to sign is in a locked key file: run again with --passphrase-file."
+        }
+        "no-signing-key" => {
+            "No key at hand is of the address that has to sign: add its key file to --keys, or name another address \
+             with --as."
+        }
+        "cert-expired" | "cert-not-yet-valid" | "cert-usage" => {
+            "The certificate of the address that has to sign cannot be used now: a valid one for signing mail is needed."
+        }
+        "cannot-sign-with-key" => {
+            "The key cannot sign, or is too weak to: a certificate with an RSA key of 2048 bits or an EC key is needed."
+        }
+        "no-from" | "address-ambiguous" => {
+            "From does not name one plain address that could sign: say who signs with --as."
+        }
+        "no-message" => "It is a CMS object by itself, not a message.",
+        _ => return None,
+    })
 }
 
 fn refused(reason: &str) -> String {

@@ -265,6 +265,9 @@ fn not_valid(signature: &NotValid) -> String {
 
 fn hint(outcome: &str, telling: &Telling<'_>) -> String {
     let hint = match outcome {
+        "no-key" if telling.command == "sign" => {
+            "no usable key of the address that has to sign; see --keys and --as"
+        }
         "no-key" => {
             let where_from = telling.report("missing-keys", "says whose");
             return format!("more key files are needed; {where_from}");

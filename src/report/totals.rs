@@ -15,6 +15,9 @@ const NAMED: usize = 20;
 /// The same for signatures.
 const SIGNATURES_NAMED: usize = 10;
 
+/// What `sign` returns where the key of its one message stays locked (contract: Exit codes).
+const KEY_STAYS_LOCKED: u8 = 12;
+
 type Counts = BTreeMap<String, u64>;
 
 /// What a run found and did. The same inputs give the same totals.
@@ -231,6 +234,10 @@ impl Totals {
 
     /// The exit code of a run of `command` that came to its end (contract: Exit codes).
     pub fn exit_code(&self, command: &str) -> u8 {
+        let locked = self.outcomes.get("locked").copied() == Some(1) && self.failed() == 1;
+        if command == "sign" && self.messages == 1 && locked {
+            return KEY_STAYS_LOCKED;
+        }
         let lost = self.written.is_some_and(|written| written != self.messages);
         if self.failed() > 0 || self.failed_files > 0 || lost {
             3

@@ -7,12 +7,13 @@ use crate::support::{Sandbox, peers, repository};
 /// The smallest thing that is a message beyond doubt.
 const MESSAGE: &str = "From: a@b.example\nTo: c@d.example\nSubject: x\n\nx\n";
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 13] = [
     "scan",
     "verify",
     "harvest",
     "decrypt",
     "reencrypt",
+    "sign",
     "migrate",
     "check",
     "restore",
@@ -128,7 +129,6 @@ fn what_the_contract_promises_for_later_is_a_usage_error_that_says_so() {
     sandbox.write("A/1.eml", MESSAGE);
     let later = [
         "encrypt A --to x --out O",
-        "sign A --keys K --out O",
         "store find --store S a@b.example",
         "store add --store S x.pem",
         "store import --store S x",
@@ -293,7 +293,7 @@ fn a_full_disk_or_a_reader_that_left_never_panics() {
 #[test]
 fn a_judge_that_is_required_is_there() {
     // Says, or fails where they are required, which judges the other tests would miss.
-    for program in ["openssl", "gpgsm", "python3", "certutil"] {
+    for program in ["openssl", "gpgsm", "python3", "certutil", "cmsutil"] {
         let _ = peers::peer(program);
     }
 }

@@ -19,7 +19,7 @@ struct Example {
     says: &'static str,
 }
 
-const EXAMPLES: [Example; 12] = [
+const EXAMPLES: [Example; 13] = [
     Example {
         command: "scan",
         after: &[],
@@ -54,6 +54,13 @@ const EXAMPLES: [Example; 12] = [
         code: 3,
         makes: Some("OUT/manifest.csv"),
         says: "29 rewrapped",
+    },
+    Example {
+        command: "sign",
+        after: &[],
+        code: 3,
+        makes: Some("OUT/manifest.csv"),
+        says: "157 signed",
     },
     Example {
         command: "migrate",

@@ -332,6 +332,7 @@ fn every_command_is_documented() {
         "harvest",
         "decrypt",
         "reencrypt",
+        "sign",
         "migrate",
         "check",
         "restore",

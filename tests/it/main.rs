@@ -24,5 +24,6 @@ mod protected_headers;
 mod resume;
 mod sample;
 mod secrets;
+mod sign;
 mod support;
 mod wrong_keys;

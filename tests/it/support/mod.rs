@@ -17,12 +17,13 @@ use std::process::{Command, Output, Stdio};
 pub(crate) const NOW: &str = "2026-11-23T00:00:00Z";
 
 /// The commands that have a clock.
-const WITH_CLOCK: [&str; 6] = [
+const WITH_CLOCK: [&str; 7] = [
     "scan",
     "verify",
     "harvest",
     "decrypt",
     "reencrypt",
+    "sign",
     "migrate",
 ];
 

@@ -139,10 +139,16 @@ impl Pki {
     pub(crate) fn make_key(&self, name: &str, algorithm: &str) {
         let how = match algorithm {
             "rsa" => "-algorithm RSA -pkeyopt rsa_keygen_bits:2048",
+            "rsa-pss" => "-algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048",
+            "rsa-1024" => "-algorithm RSA -pkeyopt rsa_keygen_bits:1024",
             "ec" => "-algorithm EC -pkeyopt ec_paramgen_curve:P-256",
             "x25519" => "-algorithm X25519",
             "x448" => "-algorithm X448",
             "dhx" => "-algorithm DHX -pkeyopt group:dh_2048_256",
+            "ec-p384" => "-algorithm EC -pkeyopt ec_paramgen_curve:P-384",
+            "ec-p521" => "-algorithm EC -pkeyopt ec_paramgen_curve:P-521",
+            "ed25519" => "-algorithm ED25519",
+            "ed448" => "-algorithm ED448",
             other => panic!("{other}"),
         };
         self.openssl(&format!("genpkey {how} -out {name}.key"));
