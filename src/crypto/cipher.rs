@@ -103,6 +103,37 @@ const CIPHERS: usize = ContentCipher::Cast5Cbc128 as usize + 1;
 static FETCHED: [OnceLock<Option<Cipher>>; CIPHERS] = [const { OnceLock::new() }; CIPHERS];
 
 impl ContentCipher {
+    /// Every cipher.
+    pub const ALL: [Self; CIPHERS] = [
+        Self::Aes128Cbc,
+        Self::Aes192Cbc,
+        Self::Aes256Cbc,
+        Self::Aes128Gcm,
+        Self::Aes192Gcm,
+        Self::Aes256Gcm,
+        Self::Aes128Ccm,
+        Self::Aes192Ccm,
+        Self::Aes256Ccm,
+        Self::ChaCha20Poly1305,
+        Self::Camellia128Cbc,
+        Self::Camellia192Cbc,
+        Self::Camellia256Cbc,
+        Self::DesEde3Cbc,
+        Self::DesCbc,
+        Self::Rc2Cbc40,
+        Self::Rc2Cbc64,
+        Self::Rc2Cbc128,
+        Self::Cast5Cbc40,
+        Self::Cast5Cbc64,
+        Self::Cast5Cbc80,
+        Self::Cast5Cbc128,
+    ];
+
+    /// The cipher that reports call `name`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cipher| cipher.name() == name)
+    }
+
     /// The cipher and its parameters that a `ContentEncryptionAlgorithmIdentifier` names.
     pub fn from_algorithm(
         algorithm: &AlgorithmIdentifier<'_>,
@@ -428,4 +459,18 @@ fn total<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> usize {
 /// copy behind that is not wiped.
 fn plaintext_buffer(len: usize) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(Vec::with_capacity(len + 64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cipher_has_its_name_and_its_place() {
+        for (place, cipher) in ContentCipher::ALL.into_iter().enumerate() {
+            assert_eq!(cipher as usize, place);
+            assert_eq!(ContentCipher::from_name(cipher.name()), Some(cipher));
+        }
+        assert!(!ContentCipher::ChaCha20Poly1305.is_weak() && ContentCipher::Cast5Cbc128.is_weak());
+    }
 }

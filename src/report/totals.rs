@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::record::{FileRecord, MessageRecord};
 use super::rows::{CertificateRow, MissingKeyRow, SignatureRow};
+use crate::crypto::cipher::ContentCipher;
 use crate::ops::outcome::{Action, MessageFinding, Verdict};
 
 /// Rows that are kept by name before the rest is only counted.
@@ -134,6 +135,10 @@ impl Totals {
         }
         if let Some(cipher) = &finding.content_encryption {
             self.algorithm("content_encryption", cipher);
+            if let Some(cipher) = ContentCipher::from_name(cipher) {
+                let grade = if cipher.is_weak() { "weak" } else { "strong" };
+                self.algorithm("content_encryption_strength", grade);
+            }
         }
         if finding.action.is_failure() {
             if accept.contains(&finding.action) {

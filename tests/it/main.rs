@@ -21,6 +21,7 @@ mod judges;
 mod labels;
 mod openings;
 mod protected_headers;
+mod release;
 mod resume;
 mod sample;
 mod secrets;

@@ -90,7 +90,8 @@ fn what_openssl_cannot_make_opens_too() {
     let report = sandbox.path().join("OUT/report");
     let found = by_name(&report);
     assert_eq!(found.len(), names.len());
-    for name in names.iter().filter(|name| !name.starts_with("bad-")) {
+    let honest = |name: &&String| !name.starts_with("bad-") && !name.starts_with("alike-");
+    for name in names.iter().filter(honest) {
         let row = &found[name];
         assert_eq!(
             row.at("outcome"),
@@ -123,6 +124,9 @@ fn what_openssl_cannot_make_opens_too() {
         assert_eq!(found[name].at("content_encryption"), cipher, "{name}");
     }
     for name in [
+        "bad-attributes-altered",
+        "bad-attributes-removed",
+        "bad-attributes-added",
         "bad-cek-hkdf-stripped",
         "bad-ccm-256-short-tag-attributes",
         "bad-chacha20",
@@ -145,6 +149,152 @@ fn what_openssl_cannot_make_opens_too() {
         ("ml-kem-768", "missing")
     );
     assert_eq!(kem.at("serial"), "2001");
+}
+
+/// One outcome, one text, whatever it was that only the key could show.
+#[test]
+fn whatever_only_the_key_can_show_ends_alike() {
+    let Some((mail, names)) = made_by_python() else {
+        return;
+    };
+    let sandbox = Sandbox::new();
+    fs::create_dir(sandbox.path().join("mail")).unwrap();
+    let alike: Vec<&String> = names
+        .iter()
+        .filter(|name| name.starts_with("alike-"))
+        .collect();
+    assert!(alike.len() > 12);
+    for name in &alike {
+        let mail = fs::read_to_string(mail.join(format!("{name}.eml"))).unwrap();
+        let subject = format!("Subject: {name}\n");
+        sandbox.write(
+            &format!("mail/{name}.eml"),
+            mail.replace(&subject, "Subject: x\n"),
+        );
+    }
+    let keys = text(&people().keys_of(&["olga", "otto"]));
+    sandbox
+        .run(["decrypt", "mail", "--keys", &keys, "--out", "OUT"])
+        .expect(3);
+    // What a row says of the message itself, which differs, is not compared.
+    let of_the_message = [
+        "mailbox",
+        "ordinal",
+        "offset",
+        "bytes",
+        "sha256",
+        "form",
+        "content_encryption",
+        "content_integrity",
+        "out_mailbox",
+        "out_ordinal",
+        "out_offset",
+        "out_bytes",
+        "out_sha256",
+    ];
+    for report in ["messages.csv", "failed.csv"] {
+        let all = rows(&sandbox.path().join("OUT/report").join(report));
+        assert_eq!(all.len(), alike.len(), "{report}");
+        let first = all[0].clone().without(&of_the_message);
+        assert_eq!(first.at("outcome"), "undecryptable");
+        for row in all {
+            assert_eq!(row.without(&of_the_message), first, "{report}");
+        }
+    }
+    let mut said = std::collections::BTreeSet::new();
+    for name in &alike {
+        let mail = fs::read(sandbox.path().join(format!("mail/{name}.eml"))).unwrap();
+        let ran = sandbox.line_with_input(&format!("decrypt - --keys {keys}"), &mail);
+        said.insert((ran.code, ran.stderr));
+        assert_eq!(ran.stdout.as_bytes(), mail, "{name}");
+    }
+    assert_eq!(said.len(), 1, "{said:?}");
+}
+
+#[test]
+fn weak_ciphers_are_opened_and_graded_and_never_written() {
+    let sandbox = sealed(&[
+        ("tripledes", "-des3 olga.pem"),
+        (
+            "des",
+            "-provider legacy -provider default -des-cbc olga.pem",
+        ),
+        (
+            "rc2-40",
+            "-provider legacy -provider default -rc2-40-cbc olga.pem",
+        ),
+        (
+            "rc2-64",
+            "-provider legacy -provider default -rc2-64-cbc olga.pem",
+        ),
+        (
+            "rc2-128",
+            "-provider legacy -provider default -rc2-cbc olga.pem",
+        ),
+        ("strong", "-aes-128-cbc olga.pem"),
+    ]);
+    let keys = people().keys_of(&["olga"]);
+    all_are(&outcomes(&sandbox, &keys, &[]), "decrypted", "");
+    let row = &by_name(&sandbox.path().join("OUT/report"))["strong"];
+    assert_eq!(row.at("content_integrity"), "none");
+    let summary = fs::read_to_string(sandbox.path().join("OUT/report/summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
+    let grade = &summary["algorithms"]["content_encryption_strength"];
+    assert_eq!(
+        (&grade["weak"], &grade["strong"]),
+        (&5.into(), &1.into()),
+        "{summary}"
+    );
+
+    let to = text(&people().certificate("third"));
+    let found = outcomes(&sandbox, &keys, &["--to", &to]);
+    for (name, (outcome, reason)) in &found {
+        let expected = if name == "strong" {
+            ("rewrapped", "")
+        } else {
+            ("refused", "weak-content-encryption")
+        };
+        assert_eq!((outcome.as_str(), reason.as_str()), expected, "{name}");
+    }
+    for cipher in ["aes-256-gcm", "aes-256-cbc"] {
+        let found = outcomes(
+            &sandbox,
+            &keys,
+            &["--to", &to, "--mode", "content", "--cipher", cipher],
+        );
+        all_are(&found, "reencrypted", "");
+        for name in found.keys() {
+            let written = text(&sandbox.path().join(format!("OUT/mail/{name}.eml")));
+            let line = format!("cms -cmsout -print -noout -in {written}");
+            let shown = openssl(people().path(), &line).expect(&line);
+            assert!(String::from_utf8_lossy(&shown).contains(cipher), "{name}");
+        }
+    }
+    for weak in [
+        "des-ede3-cbc",
+        "des-cbc",
+        "rc2-40-cbc",
+        "cast5-128-cbc",
+        "aes-128-cbc",
+    ] {
+        let keys = text(&keys);
+        sandbox
+            .run([
+                "reencrypt",
+                "mail",
+                "--keys",
+                &keys,
+                "--to",
+                &to,
+                "--mode",
+                "content",
+                "--cipher",
+                weak,
+                "--out",
+                "NO",
+            ])
+            .expect(2);
+    }
 }
 
 #[test]

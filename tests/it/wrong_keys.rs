@@ -1,4 +1,4 @@
-//! Two thousand messages that a key is at hand for and that it must not open: none is called
+//! Ten thousand messages that a key is at hand for and that it must not open: none is called
 //! decrypted or rewrapped, every one is copied as it was. libcrypto by itself calls about one in
 //! 250 of them a success.
 
@@ -14,8 +14,8 @@ use crate::support::table::rows;
 use crate::support::tools::{LATER, Pki, openssl};
 
 /// How many messages each batch holds; the third has 256 for each of three kinds of key.
-const CORRUPTED: usize = 1_000;
-const REKEYED: usize = 400;
+const CORRUPTED: usize = 8_400;
+const REKEYED: usize = 832;
 
 /// A reproducible stream of numbers (splitmix64).
 struct Dice(u64);

@@ -79,10 +79,16 @@ def ski(cert):
     return cert.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value.digest
 
 
-def ktri(cek):
+def ktri(cek, key=None):
     cert = certificate("olga")
-    key = cert.public_key().encrypt(cek, padding.PKCS1v15())
+    key = key or cert.public_key().encrypt(cek, padding.PKCS1v15())
     return seq(integer(0), issuer_serial(cert), seq(oid("1.2.840.113549.1.1.1"), b"\x05\x00"), octets(key))
+
+
+def ktri_oaep(cek):
+    cert = certificate("olga")
+    key = cert.public_key().encrypt(cek, padding.OAEP(padding.MGF1(hashes.SHA1()), hashes.SHA1(), None))
+    return seq(integer(0), issuer_serial(cert), seq(oid("1.2.840.113549.1.1.7"), seq()), octets(key))
 
 
 def shared_info(wrap, ukm, bits):
@@ -147,16 +153,16 @@ def padded(text, block):
     return text + bytes([fill]) * fill
 
 
-def cbc(cipher, key, iv):
+def cbc(cipher, key, iv, blocks=None):
     encryptor = Cipher(cipher(key), modes.CBC(iv)).encryptor()
-    return encryptor.update(padded(TEXT, len(iv))) + encryptor.finalize()
+    return encryptor.update(blocks or padded(TEXT, len(iv))) + encryptor.finalize()
 
 
-def aes_cbc(recipient_of, originator=b"", info=None):
-    """AES-256-CBC for the recipient that `recipient_of` makes of the key."""
+def aes_cbc(recipient_of, originator=b"", blocks=None):
+    """AES-256-CBC for the recipient that `recipient_of` makes of the key; `blocks` go in padded."""
     cek, iv = os.urandom(32), os.urandom(16)
     algorithm = seq(oid(AES + "42"), octets(iv))
-    return enveloped([recipient_of(cek)], algorithm, cbc(algorithms.AES, cek, iv), originator)
+    return enveloped([recipient_of(cek)], algorithm, cbc(algorithms.AES, cek, iv, blocks), originator)
 
 
 def ccm(bits, size, icv, nonce_len, attributes=b""):
@@ -164,6 +170,15 @@ def ccm(bits, size, icv, nonce_len, attributes=b""):
     algorithm = seq(oid(AES + icv), seq(octets(nonce), integer(size) if size != 12 else b""))
     sealed = AESCCM(cek, tag_length=size).encrypt(nonce, TEXT, tlv(0x31, attributes) if attributes else None)
     return authenticated([ktri(cek)], algorithm, sealed[:-size], sealed[-size:], attributes)
+
+
+def gcm(attributes=b"", shown=None, flip=False, recipient_of=ktri):
+    """`shown` are other attributes than those that the tag covers."""
+    cek, nonce = os.urandom(32), os.urandom(12)
+    algorithm = seq(oid(AES + "46"), seq(octets(nonce), integer(16)))
+    sealed = AESGCM(cek).encrypt(nonce, TEXT, tlv(0x31, attributes) if attributes else None)
+    tag = sealed[-16:-1] + bytes([sealed[-1] ^ flip])
+    return authenticated([recipient_of(cek)], algorithm, sealed[:-16], tag, attributes if shown is None else shown)
 
 
 def chacha():
@@ -245,6 +260,35 @@ MAIL = {
     "bad-cek-hkdf-stripped": cek_hkdf_cbc(ktri, stripped=True),
     "bad-kem": aes_cbc(kem),
 }
+def broken_wrap(cek):
+    """A key agreement whose wrapped key has one bit turned."""
+    sound = kari(cek, "otto", STD, x963(SHA256))
+    return sound[:-1] + bytes([sound[-1] ^ 1])
+
+
+# A GCM mail with attributes, and the same with others in their place or none.
+OTHER = seq(oid("1.2.840.113549.1.9.3"), tlv(0x31, oid("1.2.840.113549.1.7.2")))
+MAIL["gcm-attributes"] = gcm(ATTRIBUTE)
+MAIL["bad-attributes-altered"] = gcm(ATTRIBUTE, OTHER)
+MAIL["bad-attributes-removed"] = gcm(ATTRIBUTE, b"")
+MAIL["bad-attributes-added"] = gcm(b"", ATTRIBUTE)
+
+# Every way in which only the holder of the key can see that it is the wrong one.
+GARBAGE = bytes(range(0x80, 0xC0)) * 2
+MAIL["alike-rsa-padding"] = aes_cbc(lambda cek: ktri(cek, b"\x00" + os.urandom(255)))
+MAIL["alike-rsa-length"] = aes_cbc(lambda cek: ktri(cek, os.urandom(200)))
+MAIL["alike-key-too-short"] = aes_cbc(lambda cek: ktri(cek[:24]))
+MAIL["alike-key-too-long"] = aes_cbc(lambda cek: ktri(cek + cek))
+MAIL["alike-other-key"] = aes_cbc(lambda cek: ktri(os.urandom(32)))
+MAIL["alike-other-key-gcm"] = gcm(recipient_of=lambda cek: ktri(os.urandom(32)))
+MAIL["alike-oaep-other-key"] = aes_cbc(lambda cek: ktri_oaep(os.urandom(32)))
+MAIL["alike-oaep-too-short"] = aes_cbc(lambda cek: ktri_oaep(cek[:16]))
+MAIL["alike-cbc-padding"] = aes_cbc(ktri, blocks=TEXT[:64])
+MAIL["alike-garbage"] = aes_cbc(ktri, blocks=padded(GARBAGE, 16))
+MAIL["alike-tag"] = gcm(flip=True)
+MAIL["alike-wrap"] = aes_cbc(broken_wrap)
+MAIL["alike-wrap-gcm"] = gcm(recipient_of=broken_wrap)
+
 for name in ["ccm-256-short-tag-attributes", "chacha20"]:
     # The last bit of the tag is the last of the object.
     MAIL[f"bad-{name}"] = MAIL[name][:-1] + bytes([MAIL[name][-1] ^ 1])
