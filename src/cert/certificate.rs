@@ -190,6 +190,28 @@ impl Certificate {
                 .is_some_and(|key| self.x509.verify(key).unwrap_or(false))
     }
 
+    /// Whether its key is a DSA key without parameters, which are the issuer's then (RFC 3279
+    /// §2.3.2). [`Certificate::public_key`] is `None` for such a one.
+    pub fn inherits_parameters(&self) -> bool {
+        self.key_name == "dsa"
+    }
+
+    /// Its key with the parameters of `issuer`'s, and what to call it; `None` unless `issuer` has
+    /// this certificate's issuer as its name, and its key made this certificate's signature. Whoever
+    /// could choose the parameters could make signatures for any key.
+    pub fn key_inheriting_from(&self, issuer: &Self) -> Option<(PKey<Public>, String)> {
+        let theirs = issuer.public_key.as_ref()?;
+        let (_, size) = issuer.key_name.split_once("dsa-")?;
+        if issuer.subject_key != self.issuer_key || !self.x509.verify(theirs).unwrap_or(false) {
+            return None;
+        }
+        let own = Fields::read(Reader::new(&self.der).expect(0x30)?.body)?.spki;
+        let issuers = Fields::read(Reader::new(&issuer.der).expect(0x30)?.body)?.spki;
+        let spki = key::with_parameters_of(own, issuers)?;
+        let key = PKey::public_key_from_der(&spki).ok()?;
+        Some((key, format!("dsa-{size}")))
+    }
+
     /// Whether one of its addresses is `address` (see [`same_address`]).
     pub fn has_address(&self, address: &str) -> bool {
         self.addresses.iter().any(|own| same_address(own, address))
@@ -257,8 +279,26 @@ pub(super) fn significant(serial: &[u8]) -> &[u8] {
 /// "not case-sensitive" (§4.1.2.6), an rfc822Name is compared exactly (§7.5). Archives hold
 /// `Jane.Doe@` and `jane.doe@` for one mailbox throughout, and no mail system in use keeps two
 /// mailboxes apart by case alone, so the tolerant reading is taken for both.
+///
+/// An internationalised domain is the same in Unicode and in its ASCII form (`xn--`, RFC 5890
+/// §2.3.2.1), as a `SmtpUTF8Mailbox` (RFC 9598 §5) and a From field may each have either. Other
+/// letters than ASCII's are compared as they are but for case: what only looks alike is not alike.
 pub fn same_address(a: &str, b: &str) -> bool {
-    a.eq_ignore_ascii_case(b)
+    if a.eq_ignore_ascii_case(b) {
+        return true;
+    }
+    if a.is_ascii() && b.is_ascii() {
+        return false;
+    }
+    match (a.rsplit_once('@'), b.rsplit_once('@')) {
+        (Some((local_a, domain_a)), Some((local_b, domain_b))) => {
+            local_a.eq_ignore_ascii_case(local_b)
+                && super::idn::ascii_domain(domain_a)
+                    .zip(super::idn::ascii_domain(domain_b))
+                    .is_some_and(|(a, b)| a == b)
+        }
+        _ => false,
+    }
 }
 
 /// `address` with its domain in lower case; `None` where it is no plain address: no `@`, an

@@ -1,6 +1,10 @@
 //! A certificate's key and signature algorithm by name, and which keys are too big to be used.
 
+use openssl::bn::{BigNum, BigNumContext};
+use openssl::error::ErrorStack;
+
 use super::der::{Reader, dotted};
+use crate::cms::der;
 
 /// Larger RSA moduli cost more than a message may (OpenSSL's own bound as well).
 const MAX_RSA_BITS: usize = 16_384;
@@ -43,13 +47,14 @@ pub(super) fn describe(spki: &[u8]) -> Option<KeyInfo> {
                 .and_then(|parameters| Reader::new(parameters.body).expect(2))
                 .map_or(0, |p| bit_length(p.body));
             KeyInfo {
-                // Parameters inherited from the issuer (RFC 3279 §2.3.2): the size is not said here.
+                // Parameters inherited from the issuer (RFC 3279 §2.3.2): the size is not said here,
+                // and nothing can be computed until they are found.
                 name: if bits == 0 {
                     "dsa".to_owned()
                 } else {
                     format!("dsa-{bits}")
                 },
-                acceptable: bits <= MAX_RSA_BITS,
+                acceptable: bits > 0 && bits <= MAX_RSA_BITS,
             }
         }
         "1.3.101.110" => KeyInfo {
@@ -69,10 +74,74 @@ pub(super) fn describe(spki: &[u8]) -> Option<KeyInfo> {
             acceptable: true,
         },
         _ => KeyInfo {
-            name: oid,
+            name: post_quantum(&oid).map_or(oid, str::to_owned),
             acceptable: true,
         },
     })
+}
+
+/// A DSA `SubjectPublicKeyInfo` without parameters (its body), put together anew with those of
+/// another one. The parameters have to be such that they could be honest: `q` divides `p - 1`, and
+/// `g` is of order `q`.
+pub(super) fn with_parameters_of(own: &[u8], other: &[u8]) -> Option<Vec<u8>> {
+    const DSA: &str = "1.2.840.10040.4.1";
+    let mut fields = Reader::new(own);
+    let algorithm = Reader::new(fields.expect(0x30)?.body).expect(6)?;
+    let key = fields.expect(3)?;
+    let mut theirs = Reader::new(Reader::new(other).expect(0x30)?.body);
+    let (oid, parameters) = (theirs.expect(6)?, theirs.expect(0x30)?);
+    if dotted(algorithm.body) != DSA || dotted(oid.body) != DSA || !is_group(parameters.body)? {
+        return None;
+    }
+    let algorithm = der::sequence(&[algorithm.raw, parameters.raw]);
+    Some(der::sequence(&[&algorithm, key.raw]))
+}
+
+/// FIPS 186-4 §4.1, but for p and q being prime.
+fn is_group(parameters: &[u8]) -> Option<bool> {
+    let mut numbers = Reader::new(parameters);
+    let mut number = || BigNum::from_slice(numbers.expect(2)?.body).ok();
+    let (p, q, g) = (number()?, number()?, number()?);
+    if p.num_bits() > i32::try_from(MAX_RSA_BITS).ok()? || q.num_bits() < 160 || g >= p {
+        return Some(false);
+    }
+    let check = || -> Result<bool, ErrorStack> {
+        let mut context = BigNumContext::new()?;
+        let (one, mut less, mut rest, mut power) = (
+            BigNum::from_u32(1)?,
+            BigNum::new()?,
+            BigNum::new()?,
+            BigNum::new()?,
+        );
+        less.checked_sub(&p, &one)?;
+        rest.nnmod(&less, &q, &mut context)?;
+        power.mod_exp(&g, &q, &p, &mut context)?;
+        Ok(g > one && rest.num_bits() == 0 && power == one)
+    };
+    Some(check().unwrap_or(false))
+}
+
+/// ML-DSA and SLH-DSA (RFC 9881, RFC 9909), by dotted OID.
+fn post_quantum(oid: &str) -> Option<&'static str> {
+    const NAMES: [&str; 15] = [
+        "ml-dsa-44",
+        "ml-dsa-65",
+        "ml-dsa-87",
+        "slh-dsa-sha2-128s",
+        "slh-dsa-sha2-128f",
+        "slh-dsa-sha2-192s",
+        "slh-dsa-sha2-192f",
+        "slh-dsa-sha2-256s",
+        "slh-dsa-sha2-256f",
+        "slh-dsa-shake-128s",
+        "slh-dsa-shake-128f",
+        "slh-dsa-shake-192s",
+        "slh-dsa-shake-192f",
+        "slh-dsa-shake-256s",
+        "slh-dsa-shake-256f",
+    ];
+    let arc: usize = oid.strip_prefix("2.16.840.1.101.3.4.3.")?.parse().ok()?;
+    NAMES.get(arc.checked_sub(17)?).copied()
 }
 
 fn rsa(kind: &str, key: &[u8]) -> Option<KeyInfo> {
@@ -136,7 +205,7 @@ pub(super) fn signature_name(algorithm: &[u8]) -> Option<String> {
         "2.16.840.1.101.3.4.3.2" => "sha256-dsa",
         "1.3.101.112" => "ed25519",
         "1.3.101.113" => "ed448",
-        other => other,
+        other => post_quantum(other).unwrap_or(other),
     };
     Some(known.to_owned())
 }

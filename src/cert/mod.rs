@@ -6,6 +6,7 @@ pub mod certificate;
 pub mod chain;
 mod der;
 mod extensions;
+mod idn;
 mod key;
 pub mod name;
 pub mod policy;

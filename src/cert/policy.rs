@@ -108,6 +108,7 @@ pub fn key_strength(key_name: &str, at: i64) -> Strength {
             Some(_) => STRONG,
             None => UNKNOWN,
         },
+        Some(("ml" | "slh", rest)) if rest.starts_with("dsa-") => STRONG,
         Some(("ec", "p192")) => EIGHTY_BITS,
         Some((
             "ec",
@@ -123,6 +124,11 @@ pub fn key_strength(key_name: &str, at: i64) -> Strength {
 fn algorithm_dates(algorithm: &str) -> Dates {
     match algorithm {
         "" | "rsa" | "rsa-pkcs1" | "rsa-pss" | "ecdsa" | "dsa" | "ed25519" | "ed448" => STRONG,
+        post_quantum
+            if post_quantum.starts_with("ml-dsa-") || post_quantum.starts_with("slh-dsa-") =>
+        {
+            STRONG
+        }
         _ => UNKNOWN,
     }
 }
@@ -158,6 +164,17 @@ mod tests {
             ("sha256", "rsa-pkcs1", "rsa-512", "1998-01-01", Broken),
             ("sha512", "ecdsa", "ec-p521", "2026-01-01", Strong),
             ("", "ed25519", "ed25519", "2026-01-01", Strong),
+            ("sha512", "ml-dsa-65", "ml-dsa-65", "2026-01-01", Strong),
+            (
+                "sha256",
+                "slh-dsa-sha2-128s",
+                "slh-dsa-sha2-128s",
+                "2026-01-01",
+                Strong,
+            ),
+            ("sha1", "dsa", "dsa-1024", "1999-01-01", Strong),
+            ("sha1", "dsa", "dsa-1024", "2014-01-01", Broken),
+            ("md4", "rsa-pkcs1", "rsa-2048", "1999-01-01", Broken),
             ("sha256", "gost", "ec-p256", "2026-01-01", Weak),
             ("sha256", "ecdsa", "ec-explicit", "2026-01-01", Weak),
             ("whirlpool", "rsa-pkcs1", "rsa-4096", "2026-01-01", Weak),

@@ -32,6 +32,8 @@ pub enum AttributeProblem {
 /// One attribute.
 #[derive(Debug, Clone, Copy)]
 pub struct Attribute<'a> {
+    /// The whole element.
+    pub raw: &'a [u8],
     /// Which.
     pub oid: Oid<'a>,
     /// Its values, each a whole element.
@@ -55,6 +57,17 @@ impl<'a> Attributes<'a> {
     /// implicit one (RFC 5652 §5.4, RFC 5083 §2.2), as pieces to hash one after the other.
     pub fn to_be_signed(&self) -> [&'a [u8]; 2] {
         [&[tag::SET], self.tlv.raw.get(1..).unwrap_or_default()]
+    }
+
+    /// What a signature would be made over if `oid` were not among the attributes, in DER's order.
+    pub fn without(&self, oid: Oid<'_>) -> Vec<u8> {
+        let rest: Vec<&[u8]> = self
+            .iter()
+            .flatten()
+            .filter(|attribute| attribute.oid.0 != oid.0)
+            .map(|attribute| attribute.raw)
+            .collect();
+        der::set_of(tag::SET, &rest)
     }
 
     /// The same attributes in DER: definite lengths, and every SET OF sorted. A signer that sent
@@ -198,9 +211,8 @@ impl<'a> Attributes<'a> {
 
 impl<'a> Attribute<'a> {
     fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
-        let mut inside = reader
-            .require(tag::SEQUENCE, "attribute is no sequence")?
-            .reader();
+        let whole = reader.require(tag::SEQUENCE, "attribute is no sequence")?;
+        let mut inside = whole.reader();
         let oid = Oid::read(&mut inside)?;
         let values = inside
             .require(tag::SET, "attribute without a set of values")?
@@ -210,7 +222,11 @@ impl<'a> Attribute<'a> {
         while !check.is_empty() {
             check.read()?;
         }
-        Ok(Self { oid, values })
+        Ok(Self {
+            raw: whole.raw,
+            oid,
+            values,
+        })
     }
 }
 

@@ -13,6 +13,7 @@
 //! | [`recipients`] | for whom, and the wrapped keys |
 //! | [`signers`] | by whom, and the signatures |
 //! | [`attributes`] | signed, unsigned and authenticated attributes as they came |
+//! | [`claims`] | what signed attributes say of certificate, algorithms and other signatures |
 //! | [`parameters`] | algorithm parameters |
 //! | [`time`] | ASN.1 times as Unix seconds |
 //! | [`build`] | enveloped objects, and new recipients around an untouched ciphertext |
@@ -26,6 +27,7 @@ pub mod armor;
 pub mod attributes;
 pub mod ber;
 pub mod build;
+pub mod claims;
 pub mod content;
 pub mod der;
 pub mod enveloped;

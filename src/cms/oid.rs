@@ -257,6 +257,8 @@ oids! {
     ECDSA_WITH_SHA3_256 = "ecdsa-sha3-256", "2.16.840.1.101.3.4.3.10";
     ECDSA_WITH_SHA3_384 = "ecdsa-sha3-384", "2.16.840.1.101.3.4.3.11";
     ECDSA_WITH_SHA3_512 = "ecdsa-sha3-512", "2.16.840.1.101.3.4.3.12";
+    ECDSA_WITH_SHAKE128 = "ecdsa-shake128", "1.3.6.1.5.5.7.6.32";
+    ECDSA_WITH_SHAKE256 = "ecdsa-shake256", "1.3.6.1.5.5.7.6.33";
     ECDSA_PLAIN_SHA1 = "ecdsa-plain-sha1", "0.4.0.127.0.7.1.1.4.1.1";
     ECDSA_PLAIN_SHA224 = "ecdsa-plain-sha224", "0.4.0.127.0.7.1.1.4.1.2";
     ECDSA_PLAIN_SHA256 = "ecdsa-plain-sha256", "0.4.0.127.0.7.1.1.4.1.3";
@@ -269,6 +271,18 @@ oids! {
     ML_DSA_44 = "ml-dsa-44", "2.16.840.1.101.3.4.3.17";
     ML_DSA_65 = "ml-dsa-65", "2.16.840.1.101.3.4.3.18";
     ML_DSA_87 = "ml-dsa-87", "2.16.840.1.101.3.4.3.19";
+    SLH_DSA_SHA2_128S = "slh-dsa-sha2-128s", "2.16.840.1.101.3.4.3.20";
+    SLH_DSA_SHA2_128F = "slh-dsa-sha2-128f", "2.16.840.1.101.3.4.3.21";
+    SLH_DSA_SHA2_192S = "slh-dsa-sha2-192s", "2.16.840.1.101.3.4.3.22";
+    SLH_DSA_SHA2_192F = "slh-dsa-sha2-192f", "2.16.840.1.101.3.4.3.23";
+    SLH_DSA_SHA2_256S = "slh-dsa-sha2-256s", "2.16.840.1.101.3.4.3.24";
+    SLH_DSA_SHA2_256F = "slh-dsa-sha2-256f", "2.16.840.1.101.3.4.3.25";
+    SLH_DSA_SHAKE_128S = "slh-dsa-shake-128s", "2.16.840.1.101.3.4.3.26";
+    SLH_DSA_SHAKE_128F = "slh-dsa-shake-128f", "2.16.840.1.101.3.4.3.27";
+    SLH_DSA_SHAKE_192S = "slh-dsa-shake-192s", "2.16.840.1.101.3.4.3.28";
+    SLH_DSA_SHAKE_192F = "slh-dsa-shake-192f", "2.16.840.1.101.3.4.3.29";
+    SLH_DSA_SHAKE_256S = "slh-dsa-shake-256s", "2.16.840.1.101.3.4.3.30";
+    SLH_DSA_SHAKE_256F = "slh-dsa-shake-256f", "2.16.840.1.101.3.4.3.31";
     ML_KEM_512 = "ml-kem-512", "2.16.840.1.101.3.4.4.1";
     ML_KEM_768 = "ml-kem-768", "2.16.840.1.101.3.4.4.2";
     ML_KEM_1024 = "ml-kem-1024", "2.16.840.1.101.3.4.4.3";

@@ -6,12 +6,16 @@ use openssl::error::ErrorStack;
 use openssl::hash::MessageDigest;
 use openssl::md::{Md, MdRef};
 use openssl::md_ctx::MdCtx;
+use openssl::nid::Nid;
 
-use crate::cms::oid::{self, Oid};
+use super::provider;
+use crate::cms::oid::{self, AlgorithmIdentifier, Oid};
 
 /// A digest algorithm that CMS names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Digest {
+    /// RFC 1320; broken, read for the oldest mail, and in OpenSSL's legacy provider only.
+    Md4,
     /// RFC 1321; broken, read for old mail.
     Md5,
     /// FIPS 180-4; collisions are known, read for old mail.
@@ -26,6 +30,10 @@ pub enum Digest {
     Sha384,
     /// FIPS 180-4
     Sha512,
+    /// FIPS 180-4, SHA-512/224
+    Sha512_224,
+    /// FIPS 180-4, SHA-512/256
+    Sha512_256,
     /// FIPS 202
     Sha3_224,
     /// FIPS 202
@@ -34,17 +42,21 @@ pub enum Digest {
     Sha3_384,
     /// FIPS 202
     Sha3_512,
-    /// FIPS 202 with 512 bits of output, as Ed448 uses it (RFC 8419 §2.3, RFC 8702 §3.1)
+    /// FIPS 202, with 256 bits of output (RFC 8702 §3.1)
+    Shake128,
+    /// FIPS 202, with 512 bits of output (RFC 8702 §3.1, RFC 8419 §2.3)
     Shake256,
 }
 
 /// Fetched algorithms: on OpenSSL 3 an algorithm that is not fetched beforehand is looked up, under
 /// a lock, at every use.
-static FETCHED: [OnceLock<Option<Md>>; 12] = [const { OnceLock::new() }; 12];
+static FETCHED: [OnceLock<Option<Md>>; Digest::ALL.len()] =
+    [const { OnceLock::new() }; Digest::ALL.len()];
 
 impl Digest {
     /// Every digest.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 16] = [
+        Self::Md4,
         Self::Md5,
         Self::Sha1,
         Self::Ripemd160,
@@ -52,10 +64,13 @@ impl Digest {
         Self::Sha256,
         Self::Sha384,
         Self::Sha512,
+        Self::Sha512_224,
+        Self::Sha512_256,
         Self::Sha3_224,
         Self::Sha3_256,
         Self::Sha3_384,
         Self::Sha3_512,
+        Self::Shake128,
         Self::Shake256,
     ];
 
@@ -64,6 +79,7 @@ impl Digest {
     /// what they mean.
     pub fn from_oid(oid: Oid<'_>) -> Option<Self> {
         let digest = match oid {
+            oid::MD4 | oid::MD4_WITH_RSA => Self::Md4,
             oid::MD5 | oid::MD5_WITH_RSA => Self::Md5,
             oid::SHA1 | oid::SHA1_WITH_RSA | oid::SHA1_WITH_RSA_OIW => Self::Sha1,
             oid::RIPEMD160 => Self::Ripemd160,
@@ -71,14 +87,55 @@ impl Digest {
             oid::SHA256 | oid::SHA256_WITH_RSA => Self::Sha256,
             oid::SHA384 | oid::SHA384_WITH_RSA => Self::Sha384,
             oid::SHA512 | oid::SHA512_WITH_RSA => Self::Sha512,
+            oid::SHA512_224 => Self::Sha512_224,
+            oid::SHA512_256 => Self::Sha512_256,
             oid::SHA3_224 => Self::Sha3_224,
             oid::SHA3_256 => Self::Sha3_256,
             oid::SHA3_384 => Self::Sha3_384,
             oid::SHA3_512 => Self::Sha3_512,
+            oid::SHAKE128 => Self::Shake128,
             oid::SHAKE256 | oid::SHAKE256_LEN => Self::Shake256,
             _ => return None,
         };
         digest.md().map(|_| digest)
+    }
+
+    /// As [`Digest::from_oid`]; also `id-shake256-len`, which says in its parameters how long its
+    /// output is (RFC 8419 §2.3 asks for 512 bits).
+    pub fn from_algorithm(algorithm: &AlgorithmIdentifier<'_>) -> Option<Self> {
+        const BITS_512: &[u8] = &[0x02, 0x02, 0x02, 0x00];
+        if algorithm.oid == oid::SHAKE256_LEN {
+            let sized = matches!(algorithm.parameters, None | Some(BITS_512));
+            return Self::from_oid(oid::SHAKE256).filter(|_| sized);
+        }
+        Self::from_oid(algorithm.oid)
+    }
+
+    /// What CMS calls it.
+    pub const fn oid(self) -> Oid<'static> {
+        match self {
+            Self::Md4 => oid::MD4,
+            Self::Md5 => oid::MD5,
+            Self::Sha1 => oid::SHA1,
+            Self::Ripemd160 => oid::RIPEMD160,
+            Self::Sha224 => oid::SHA224,
+            Self::Sha256 => oid::SHA256,
+            Self::Sha384 => oid::SHA384,
+            Self::Sha512 => oid::SHA512,
+            Self::Sha512_224 => oid::SHA512_224,
+            Self::Sha512_256 => oid::SHA512_256,
+            Self::Sha3_224 => oid::SHA3_224,
+            Self::Sha3_256 => oid::SHA3_256,
+            Self::Sha3_384 => oid::SHA3_384,
+            Self::Sha3_512 => oid::SHA3_512,
+            Self::Shake128 => oid::SHAKE128,
+            Self::Shake256 => oid::SHAKE256,
+        }
+    }
+
+    /// Whether its output has any length one asks for; such a function is no hash for RSA.
+    pub const fn is_extendable(self) -> bool {
+        matches!(self, Self::Shake128 | Self::Shake256)
     }
 
     /// The digest of an HMAC algorithm (RFC 8018 B.1.2, RFC 4231), as PBKDF2 names its PRF.
@@ -101,6 +158,7 @@ impl Digest {
     /// As it stands in reports.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Md4 => "md4",
             Self::Md5 => "md5",
             Self::Sha1 => "sha1",
             Self::Ripemd160 => "ripemd160",
@@ -108,10 +166,13 @@ impl Digest {
             Self::Sha256 => "sha256",
             Self::Sha384 => "sha384",
             Self::Sha512 => "sha512",
+            Self::Sha512_224 => "sha512-224",
+            Self::Sha512_256 => "sha512-256",
             Self::Sha3_224 => "sha3-224",
             Self::Sha3_256 => "sha3-256",
             Self::Sha3_384 => "sha3-384",
             Self::Sha3_512 => "sha3-512",
+            Self::Shake128 => "shake128",
             Self::Shake256 => "shake256",
         }
     }
@@ -119,10 +180,10 @@ impl Digest {
     /// Bytes of a hash value.
     pub const fn size(self) -> usize {
         match self {
-            Self::Md5 => 16,
+            Self::Md4 | Self::Md5 => 16,
             Self::Sha1 | Self::Ripemd160 => 20,
-            Self::Sha224 | Self::Sha3_224 => 28,
-            Self::Sha256 | Self::Sha3_256 => 32,
+            Self::Sha224 | Self::Sha512_224 | Self::Sha3_224 => 28,
+            Self::Sha256 | Self::Sha512_256 | Self::Sha3_256 | Self::Shake128 => 32,
             Self::Sha384 | Self::Sha3_384 => 48,
             Self::Sha512 | Self::Sha3_512 | Self::Shake256 => 64,
         }
@@ -132,10 +193,13 @@ impl Digest {
     /// derivation need it.
     pub const fn block_size(self) -> usize {
         match self {
-            Self::Md5 | Self::Sha1 | Self::Ripemd160 | Self::Sha224 | Self::Sha256 => 64,
-            Self::Sha384 | Self::Sha512 => 128,
+            Self::Md4 | Self::Md5 | Self::Sha1 | Self::Ripemd160 | Self::Sha224 | Self::Sha256 => {
+                64
+            }
+            Self::Sha384 | Self::Sha512 | Self::Sha512_224 | Self::Sha512_256 => 128,
             Self::Sha3_224 => 144,
             Self::Sha3_256 | Self::Shake256 => 136,
+            Self::Shake128 => 168,
             Self::Sha3_384 => 104,
             Self::Sha3_512 => 72,
         }
@@ -144,7 +208,12 @@ impl Digest {
     /// OpenSSL's algorithm, `None` where this OpenSSL does not have it.
     pub(crate) fn md(self) -> Option<&'static MdRef> {
         let slot = FETCHED.get(self as usize)?;
-        let fetched = slot.get_or_init(|| Md::fetch(None, self.openssl_name(), None).ok());
+        let fetched = slot.get_or_init(|| {
+            if self == Self::Md4 {
+                provider::legacy().ok()?;
+            }
+            Md::fetch(None, self.openssl_name(), None).ok()
+        });
         fetched.as_deref()
     }
 
@@ -152,6 +221,7 @@ impl Digest {
     pub(crate) fn message_digest(self) -> Option<MessageDigest> {
         self.md()?;
         Some(match self {
+            Self::Md4 => MessageDigest::from_nid(Nid::MD4)?,
             Self::Md5 => MessageDigest::md5(),
             Self::Sha1 => MessageDigest::sha1(),
             Self::Ripemd160 => MessageDigest::ripemd160(),
@@ -159,16 +229,20 @@ impl Digest {
             Self::Sha256 => MessageDigest::sha256(),
             Self::Sha384 => MessageDigest::sha384(),
             Self::Sha512 => MessageDigest::sha512(),
+            Self::Sha512_224 => MessageDigest::from_name("SHA512-224")?,
+            Self::Sha512_256 => MessageDigest::from_name("SHA512-256")?,
             Self::Sha3_224 => MessageDigest::sha3_224(),
             Self::Sha3_256 => MessageDigest::sha3_256(),
             Self::Sha3_384 => MessageDigest::sha3_384(),
             Self::Sha3_512 => MessageDigest::sha3_512(),
+            Self::Shake128 => MessageDigest::shake_128(),
             Self::Shake256 => MessageDigest::shake_256(),
         })
     }
 
     const fn openssl_name(self) -> &'static str {
         match self {
+            Self::Md4 => "MD4",
             Self::Md5 => "MD5",
             Self::Sha1 => "SHA1",
             Self::Ripemd160 => "RIPEMD160",
@@ -176,10 +250,13 @@ impl Digest {
             Self::Sha256 => "SHA2-256",
             Self::Sha384 => "SHA2-384",
             Self::Sha512 => "SHA2-512",
+            Self::Sha512_224 => "SHA2-512/224",
+            Self::Sha512_256 => "SHA2-512/256",
             Self::Sha3_224 => "SHA3-224",
             Self::Sha3_256 => "SHA3-256",
             Self::Sha3_384 => "SHA3-384",
             Self::Sha3_512 => "SHA3-512",
+            Self::Shake128 => "SHAKE-128",
             Self::Shake256 => "SHAKE-256",
         }
     }
@@ -227,7 +304,7 @@ impl Hasher {
     /// The hash value.
     pub fn finish(mut self) -> Vec<u8> {
         let mut out = vec![0; self.digest.size()];
-        if self.digest == Digest::Shake256 {
+        if self.digest.is_extendable() {
             self.context.digest_final_xof(&mut out)
         } else {
             self.context.digest_final(&mut out).map(|_| ())

@@ -117,9 +117,11 @@ impl OaepParameters {
     }
 }
 
-/// The digest that `oid` names, or which one is not known.
+/// The digest with a fixed length that `oid` names, or which one is not known.
 pub(super) fn known_digest(oid: Oid<'_>) -> Result<Digest, Unsupported> {
-    Digest::from_oid(oid).ok_or_else(|| Unsupported(oid.label()))
+    Digest::from_oid(oid)
+        .filter(|digest| !digest.is_extendable())
+        .ok_or_else(|| Unsupported(oid.label()))
 }
 
 /// The content-encryption key under OAEP, `None` where the padding does not prove it.

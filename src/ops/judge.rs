@@ -50,6 +50,9 @@ pub fn signature(finding: &SignatureFinding, chains: &Chains) -> Judged {
     if finding.malformed {
         lower(Verdict::Invalid, None);
     }
+    if finding.reasons.iter().any(|reason| is_doubt(reason)) {
+        lower(Verdict::Indeterminate, None);
+    }
     match chains.clock {
         ChainStatus::Trusted => {}
         ChainStatus::Untrusted => lower(Verdict::Indeterminate, Some("chain-untrusted")),
@@ -66,6 +69,8 @@ pub fn signature(finding: &SignatureFinding, chains: &Chains) -> Judged {
         lower(Verdict::Indeterminate, Some("time-claimed-only"));
     }
     match finding.address {
+        // Anybody may countersign.
+        _ if finding.is_countersignature() => {}
         AddressMatch::From => {}
         AddressMatch::Sender => lower(Verdict::Indeterminate, Some("sender-only")),
         AddressMatch::Ambiguous => lower(Verdict::Indeterminate, Some("address-ambiguous")),
@@ -84,6 +89,17 @@ pub fn signature(finding: &SignatureFinding, chains: &Chains) -> Judged {
         lower(Verdict::Indeterminate, None);
     }
     Judged { verdict, reasons }
+}
+
+/// Reasons of the check that leave the mathematics as it is and the matter open.
+fn is_doubt(reason: &str) -> bool {
+    const DOUBTS: [&str; 4] = [
+        "algorithms-disagree",
+        "pss-parameters-missing",
+        "multiple-signatures-broken",
+        "signing-certificate-unchecked",
+    ];
+    DOUBTS.contains(&reason)
 }
 
 /// Judges a message from the verdicts of all its signatures (by index into

@@ -401,6 +401,15 @@ pub struct SignatureFinding {
     pub reasons: Vec<Reason>,
 }
 
+impl SignatureFinding {
+    /// Whether it is over another signature and not over the message.
+    pub fn is_countersignature(&self) -> bool {
+        self.reasons
+            .iter()
+            .any(|reason| reason == "countersignature")
+    }
+}
+
 /// One row of recipients.csv.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RecipientFinding {

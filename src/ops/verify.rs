@@ -37,15 +37,21 @@ pub fn finding(
         describe(&mut finding, certificate);
         finding.address = address_match(facts, certificate);
     }
+    if let Some(name) = check.key_name {
+        finding.key = name;
+    }
     finding.strength =
         policy::strength(&check.digest, &check.algorithm, &finding.key, verdict_time);
+    // Where two digests are named, no more is proven than the weaker one is worth.
+    let other = policy::digest_strength(check.other_digest.unwrap_or_default(), verdict_time);
+    finding.strength = finding.strength.max(other);
     finding.digest = check.digest;
     finding.algorithm = check.algorithm;
     finding.signing_time = check.signing_time;
     finding.integrity = check.integrity;
     finding.malformed = check.malformed;
     finding.reasons = check.reasons;
-    if policy::digest_strength(&finding.digest, verdict_time) != Strength::Strong {
+    if policy::digest_strength(&finding.digest, verdict_time).max(other) != Strength::Strong {
         finding.reasons.push("weak-digest".into());
     }
     if policy::key_strength(&finding.key, verdict_time) != Strength::Strong {

@@ -23,7 +23,7 @@ pub(super) fn message_row(
     let signatures = findings
         .signatures
         .iter()
-        .filter(|signature| signature.part == finding.part)
+        .filter(|signature| signature.part == finding.part && !signature.is_countersignature())
         .count();
     let recipients = findings
         .recipients

@@ -228,7 +228,9 @@ impl Writer<'_> {
                 row.verdict.clear();
                 row.reasons = finding.reasons.join(" ");
             }
-            self.totals.add_signature(&row);
+            if !finding.is_countersignature() {
+                self.totals.add_signature(&row);
+            }
             reports.signatures.row(&row)?;
         }
         for finding in &findings.recipients {

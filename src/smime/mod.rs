@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`find`] | which part of a message is S/MIME, and of what kind |
 //! | [`check`] | is what this SignedData covers what was signed |
+//! | [`countersign`] | who countersigned a signature |
 //! | [`open`] | what an EnvelopedData or AuthEnvelopedData holds, once that is proven |
 //! | [`seal`] | an entity, encrypted to recipients |
 //! | [`rewrap`] | the same ciphertext for other recipients |
@@ -11,9 +12,13 @@
 //! | [`unpack`] | what needs no key: CompressedData, DigestedData |
 
 pub mod check;
+mod claims;
+pub mod countersign;
 pub mod find;
 pub mod open;
+mod readings;
 pub mod rewrap;
 pub mod seal;
 pub mod sign;
+mod signer;
 pub mod unpack;

@@ -8,7 +8,7 @@ use crate::support::table::{Row, rows, tabs};
 use crate::support::{Ran, Sandbox, repository};
 
 /// How many cases come out as expected; raise it when more do.
-const FLOOR: usize = 185;
+const FLOOR: usize = 186;
 
 pub(crate) fn corpora() -> Option<PathBuf> {
     let folder = repository().join("../shared/corpora");

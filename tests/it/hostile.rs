@@ -11,7 +11,7 @@ use crate::support::table::{Row, rows};
 use crate::support::tools::{LATER, Pki, openssl};
 
 /// Olga and Otto work here; Mallory has a certificate of the same authority.
-fn pki() -> &'static Pki {
+pub(crate) fn pki() -> &'static Pki {
     static ONCE: OnceLock<Pki> = OnceLock::new();
     ONCE.get_or_init(|| {
         let pki = Pki::new();
@@ -22,10 +22,10 @@ fn pki() -> &'static Pki {
     })
 }
 
-const TEXT: &str = "Content-Type: text/plain\r\n\r\nPay 100 to Ann.\r\n";
+pub(crate) const TEXT: &str = "Content-Type: text/plain\r\n\r\nPay 100 to Ann.\r\n";
 
 /// What `openssl cms` makes of `content`; options as on its command line.
-fn cms(content: &str, options: &str) -> Vec<u8> {
+pub(crate) fn cms(content: &str, options: &str) -> Vec<u8> {
     let folder = tempfile::tempdir_in(pki().path()).unwrap();
     let name = folder.path().file_name().unwrap().to_string_lossy();
     fs::write(folder.path().join("in"), content).unwrap();
@@ -34,7 +34,7 @@ fn cms(content: &str, options: &str) -> Vec<u8> {
 }
 
 /// DER of a SignedData by `name` over `content`.
-fn signed(content: &str, name: &str, options: &str) -> Vec<u8> {
+pub(crate) fn signed(content: &str, name: &str, options: &str) -> Vec<u8> {
     let sign = format!("-sign -signer {name}.pem -inkey {name}.key -outform DER {options}");
     cms(content, &sign)
 }
@@ -46,7 +46,7 @@ fn encrypted(content: &str, name: &str) -> Vec<u8> {
     )
 }
 
-fn base64(bytes: &[u8]) -> String {
+pub(crate) fn base64(bytes: &[u8]) -> String {
     let text = base64_simd::STANDARD.encode_to_string(bytes);
     let lines = text
         .as_bytes()
@@ -55,7 +55,7 @@ fn base64(bytes: &[u8]) -> String {
     lines.fold(String::new(), |all, line| all + line + "\r\n")
 }
 
-fn object(smime_type: &str, der: &[u8]) -> String {
+pub(crate) fn object(smime_type: &str, der: &[u8]) -> String {
     format!(
         "Content-Type: application/pkcs7-mime; smime-type={smime_type}; name=smime.p7m\r\n\
          Content-Transfer-Encoding: base64\r\n\r\n{}",
@@ -63,7 +63,7 @@ fn object(smime_type: &str, der: &[u8]) -> String {
     )
 }
 
-fn clear_signed(content: &str, signature: &[u8], more: &str) -> String {
+pub(crate) fn clear_signed(content: &str, signature: &[u8], more: &str) -> String {
     format!(
         "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; micalg=sha-256; boundary=sig\r\n\r\n\
          --sig\r\n{content}\r\n--sig\r\nContent-Type: application/pkcs7-signature; name=smime.p7s\r\n\
@@ -72,11 +72,11 @@ fn clear_signed(content: &str, signature: &[u8], more: &str) -> String {
     )
 }
 
-fn honest(name: &str) -> String {
+pub(crate) fn honest(name: &str) -> String {
     clear_signed(TEXT, &signed(TEXT, name, ""), "")
 }
 
-fn mixed(parts: &[&str]) -> String {
+pub(crate) fn mixed(parts: &[&str]) -> String {
     let mut all = "Content-Type: multipart/mixed; boundary=mix\r\n\r\n".to_owned();
     for part in parts {
         write!(all, "--mix\r\n{part}\r\n").unwrap();
@@ -84,16 +84,16 @@ fn mixed(parts: &[&str]) -> String {
     all + "--mix--\r\n"
 }
 
-fn attached(headers: &str, entity: &str) -> String {
+pub(crate) fn attached(headers: &str, entity: &str) -> String {
     format!("Content-Type: message/rfc822\r\n\r\n{headers}MIME-Version: 1.0\r\n{entity}")
 }
 
 /// A message with these address fields.
-fn mail(fields: &str, entity: &str) -> String {
+pub(crate) fn mail(fields: &str, entity: &str) -> String {
     format!("{fields}Subject: pay\r\nMIME-Version: 1.0\r\n{entity}")
 }
 
-const OLGA: &str = "From: olga@example.org\r\nTo: otto@example.org\r\n";
+pub(crate) const OLGA: &str = "From: olga@example.org\r\nTo: otto@example.org\r\n";
 
 /// The rows of messages.csv after a command over one message.
 fn rows_of(command: &[&str], message: &str) -> Vec<Row> {
@@ -105,7 +105,7 @@ fn rows_of(command: &[&str], message: &str) -> Vec<Row> {
     rows(&sandbox.path().join("R/messages.csv"))
 }
 
-fn verified(message: &str) -> Vec<Row> {
+pub(crate) fn verified(message: &str) -> Vec<Row> {
     let root = pki().certificate("root");
     rows_of(
         &[
@@ -119,14 +119,14 @@ fn verified(message: &str) -> Vec<Row> {
     )
 }
 
-fn verdict(message: &str) -> String {
+pub(crate) fn verdict(message: &str) -> String {
     verified(message)
         .first()
         .map_or(String::new(), |row| row.at("verdict").to_owned())
 }
 
 /// DER of a SignedData, taken apart: `[1, 0]` is the SignedData itself.
-fn altered(der: &[u8], alter: impl FnOnce(&mut Vec<Node>)) -> Vec<u8> {
+pub(crate) fn altered(der: &[u8], alter: impl FnOnce(&mut Vec<Node>)) -> Vec<u8> {
     let mut node = Node::parse(der);
     match &mut node.at(&[1, 0]).body {
         Body::Children(children) => alter(children),

@@ -26,5 +26,7 @@ mod resume;
 mod sample;
 mod secrets;
 mod sign;
+mod signatures;
+mod spoofing;
 mod support;
 mod wrong_keys;

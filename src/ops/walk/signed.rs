@@ -5,13 +5,13 @@ use crate::cms::content::{Content, ContentInfo, SignedData};
 use crate::limits::LimitExceeded;
 use crate::message::headers::Encoding;
 use crate::message::parts::{Note, Tree};
-use crate::smime::check::{self, Covered};
-use crate::smime::find;
+use crate::smime::check::{self, Covered, Known};
+use crate::smime::{countersign, find};
 use crate::text::hex;
 
 use super::entity::{Entity, Mail, Place};
 use super::{Walker, anew};
-use crate::ops::outcome::{Action, CertificateFinding, Integrity, SeenCertificate};
+use crate::ops::outcome::{Action, CertificateFinding, Coverage, Integrity, SeenCertificate};
 use crate::ops::verify;
 
 impl Walker<'_> {
@@ -111,6 +111,7 @@ impl Walker<'_> {
         let intact = self.any_intact(&signed);
         let inner_place = place.next_layer().signed();
         let inner = match self.budget.expanded_bytes(content.len()) {
+            Ok(()) if is_no_mail(data.content_type) => Entity::plain(),
             Ok(()) => self.content(mail, data.content_type, &content, inner_place),
             Err(limit) => Entity::limit(None, limit),
         };
@@ -133,7 +134,11 @@ impl Walker<'_> {
         self.budget.certificates(data.certificates.len())?;
         let first = self.findings.signatures.len();
         let carried = check::certificates(data, &self.context.cache);
-        let checks = check::signers(data, covered, &carried, &self.context.pool);
+        let known = Known {
+            carried: &carried,
+            pool: &self.context.pool,
+        };
+        let checks = check::signers(data, covered, known);
         let mut signed_by = Vec::new();
         for (signer, check) in data.signers.iter().zip(checks) {
             if let Some(certificate) = &check.certificate {
@@ -153,13 +158,29 @@ impl Walker<'_> {
             let finding = verify::nobody(self.context, mail.judged, place.layer, place.coverage());
             self.findings.signatures.push(finding);
         }
+        let signed = (first..self.findings.signatures.len()).collect();
+        // Rows of their own, which decide nothing.
+        let mut left = countersign::MOST;
+        for signer in &data.signers {
+            for (counter, check) in countersign::signatures(signer, known, &mut left) {
+                let finding = verify::finding(
+                    self.context,
+                    mail.judged,
+                    &counter,
+                    check,
+                    place.layer,
+                    Coverage::Partial,
+                );
+                self.findings.signatures.push(finding);
+            }
+        }
         self.remember(
             carried
                 .iter()
                 .map(|certificate| (certificate.sha256, certificate.der.clone())),
             &signed_by,
         );
-        Ok((first..self.findings.signatures.len()).collect())
+        Ok(signed)
     }
 
     pub(super) fn any_intact(&self, indices: &[usize]) -> bool {
@@ -221,4 +242,13 @@ impl Walker<'_> {
             }
         }
     }
+}
+
+/// Whether signed content of this type is something else than mail: a receipt (RFC 2634 §2.8), a
+/// time-stamp (RFC 3161), a hash of a program.
+fn is_no_mail(content_type: cms::Oid<'_>) -> bool {
+    matches!(
+        content_type,
+        cms::oid::RECEIPT | cms::oid::TST_INFO | cms::oid::SPC_INDIRECT_DATA
+    )
 }

@@ -15,6 +15,22 @@ pub(crate) enum Body {
 }
 
 impl Node {
+    /// A primitive.
+    pub(crate) fn leaf(tag: u8, bytes: &[u8]) -> Self {
+        Self {
+            tag,
+            body: Body::Bytes(bytes.to_vec()),
+        }
+    }
+
+    /// A constructed one.
+    pub(crate) fn of(tag: u8, children: Vec<Self>) -> Self {
+        Self {
+            tag,
+            body: Body::Children(children),
+        }
+    }
+
     /// Reads one object with definite lengths and low tag numbers.
     pub(crate) fn parse(bytes: &[u8]) -> Self {
         let (node, rest) = Self::read(bytes);

@@ -5,6 +5,7 @@ pub(crate) mod der;
 pub(crate) mod page;
 pub(crate) mod peers;
 pub(crate) mod sample;
+pub(crate) mod signed;
 pub(crate) mod table;
 pub(crate) mod tools;
 pub(crate) mod trees;

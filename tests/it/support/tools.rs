@@ -149,6 +149,12 @@ impl Pki {
             "ec-p521" => "-algorithm EC -pkeyopt ec_paramgen_curve:P-521",
             "ed25519" => "-algorithm ED25519",
             "ed448" => "-algorithm ED448",
+            "dsa" => {
+                self.openssl(&format!(
+                    "genpkey -genparam -algorithm DSA -pkeyopt pbits:2048 -pkeyopt qbits:256 -out {name}.params"
+                ));
+                &format!("-paramfile {name}.params")
+            }
             other => panic!("{other}"),
         };
         self.openssl(&format!("genpkey {how} -out {name}.key"));
