@@ -208,6 +208,41 @@ fn edwards_curves_are_signed_as_their_rfc_says() {
     );
 }
 
+/// RFC 9882 and RFC 9814, where both the library and the command line are OpenSSL 3.5 or newer.
+#[test]
+fn post_quantum_signatures_hold_where_openssl_knows_them() {
+    let path = pki().path();
+    let listed = openssl(path, "list -signature-algorithms").stdout;
+    let listed = String::from_utf8_lossy(&listed);
+    if ::openssl::version::number() < 0x3050_0000 || !listed.contains("ML-DSA-65") {
+        println!("NOT SHOWN: ML-DSA and SLH-DSA need OpenSSL 3.5, linked and on the command line");
+        return;
+    }
+    for (serial, kind) in (0x61..).zip([
+        "ML-DSA-44",
+        "ML-DSA-65",
+        "ML-DSA-87",
+        "SLH-DSA-SHA2-128s",
+        "SLH-DSA-SHAKE-192f",
+    ]) {
+        let line = format!("genpkey -algorithm {kind} -out {kind}.key");
+        openssl(path, &line).expect(&line);
+        pki().issue(kind, "olga", serial);
+        let der = by(kind, "-md sha512");
+        expect(&der, "valid", "intact", "");
+        let (_, signatures) = judged(&opaque(&der));
+        assert_eq!(signatures[0].at("algorithm"), kind.to_lowercase());
+        assert_eq!(signatures[0].at("key"), kind.to_lowercase());
+        let mut broken = Node::parse(&der);
+        let signers = broken.at(&[1, 0]);
+        let last = signers.children() - 1;
+        let signer = signers.at(&[last, 0]);
+        let value = signer.children() - 1;
+        signer.child(value).bytes()[100] ^= 1;
+        expect(&broken.encode(), "invalid", "broken", "signature-mismatch");
+    }
+}
+
 #[test]
 fn odd_algorithm_identifiers_are_decided_one_by_one() {
     // NULL or nothing, and the signature algorithm in full: all in use.
