@@ -79,7 +79,8 @@ impl KeyAgreement {
         self.wrap.unwrap(&kek, encrypted_key).ok()
     }
 
-    fn shared_secret(
+    /// What both sides come to: for curves the x coordinate, for X9.42 as long as the prime.
+    pub(super) fn shared_secret(
         &self,
         key: &SecretKey,
         originator: &[u8],
