@@ -40,7 +40,7 @@ fn context(open: Opening, recipients: Vec<Arc<Certificate>>) -> Context {
     Context {
         plan: Plan {
             task: Task::Mill(open),
-            recipients,
+            recipients: recipients.into_iter().map(Into::into).collect(),
             cipher: ContentCipher::Aes256Gcm,
             open_unaddressed: false,
         },
@@ -100,7 +100,7 @@ fn reader() -> (Arc<Certificate>, SecretKey) {
 
 /// A message that holds `entity`, encrypted to `certificate`.
 fn letter(entity: &[u8], certificate: &Arc<Certificate>) -> Vec<u8> {
-    let recipients = std::slice::from_ref(certificate);
+    let recipients = &[Arc::clone(certificate).into()];
     let object = seal::seal(entity, recipients, ContentCipher::Aes256Cbc).unwrap();
     let mut mail = b"From: a@nordhafen.example\nSubject: figures\nMIME-Version: 1.0\n\
         Content-Type: application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m\n\

@@ -35,6 +35,17 @@ pub fn rfc3339(seconds: i64) -> String {
     }
 }
 
+/// A time in UTC as C's `asctime` writes it, for From_ lines: `Thu Nov  5 10:00:00 2026`; the epoch
+/// where the year has not four digits.
+pub fn asctime(seconds: i64) -> String {
+    jiff::Timestamp::from_second(seconds)
+        .ok()
+        .filter(|_| (0..253_402_300_800).contains(&seconds))
+        .unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+        .strftime("%a %b %e %H:%M:%S %Y")
+        .to_string()
+}
+
 /// Unix seconds of an RFC 3339 time such as `2024-05-01T12:00:00Z`.
 pub fn parse_rfc3339(text: &str) -> Option<i64> {
     text.trim()

@@ -27,7 +27,7 @@ use std::time::SystemTime;
 
 pub use discover::{FileStatus, Found, SourceFile, discover};
 pub use locator::{Locator, by_component};
-pub use write::{MailboxWriter, Written, copy_file};
+pub use write::{MailboxWriter, Written, copy_file, write_beside};
 
 use crate::error::{Error, Result};
 use crate::limits::Limits;

@@ -163,6 +163,31 @@ impl MailboxWriter {
         }
     }
 
+    /// Writes another message behind the one that was just written, made of the same `raw`: a
+    /// Maildir gives it a name of its own, an mbox its From_ line. A mailbox that is a file with
+    /// one message holds no other: see [`write_beside`].
+    pub fn append_copy(
+        &mut self,
+        raw: &RawMessage,
+        edits: &[Piece],
+        on_content: OnContent<'_>,
+    ) -> Result<Written> {
+        let Target::Folder(folder) = &mut self.target else {
+            return self.append(raw, Some(edits), on_content);
+        };
+        self.ordinal += 1;
+        let (file, bytes) =
+            folder.append_copy(&self.place, self.ordinal, raw, edits, on_content)?;
+        Ok(Written {
+            mailbox: self.name.clone(),
+            ordinal: self.ordinal,
+            offset: 0,
+            bytes,
+            end: 0,
+            path: format!("{}/{}", self.name, escape_path(&file)),
+        })
+    }
+
     /// Makes everything appended so far durable.
     pub fn sync(&mut self) -> Result<()> {
         match &mut self.target {
@@ -210,6 +235,31 @@ impl MailboxWriter {
         }
         Ok(())
     }
+}
+
+/// Writes a message made of `raw` as a file of its own, `name` below `out`: whole or not at all.
+pub fn write_beside(
+    out: &Path,
+    name: &str,
+    raw: &RawMessage,
+    edits: &[Piece],
+    on_content: OnContent<'_>,
+) -> Result<Written> {
+    let place = out.join(relative(name)?);
+    make_folders(out, &place)?;
+    let rendered = dialect::render(raw, Kind::Eml, edits)
+        .ok_or_else(|| misuse(&place, "edits outside the message"))?;
+    on_content(&rendered.content);
+    fsio::write_atomic(&place, |file| file.write_all(&rendered.content))?;
+    let bytes = rendered.content.len() as u64;
+    Ok(Written {
+        mailbox: name.to_owned(),
+        ordinal: 1,
+        offset: 0,
+        bytes,
+        end: bytes,
+        path: name.to_owned(),
+    })
 }
 
 /// What a message came to.

@@ -4,11 +4,13 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use openssl::pkey::{PKey, Public};
+use openssl::rsa::Rsa;
 use openssl::x509::X509;
 
 use super::der::{Reader, time};
 use super::extensions::{self, Extensions, KeyUsage};
 use super::{key, name};
+use crate::cms::Capabilities;
 
 /// Certificates beyond this many bytes are not decoded; logos and post-quantum keys fit well.
 const MAX_BYTES: usize = 1 << 20;
@@ -51,6 +53,11 @@ pub struct Certificate {
     pub is_ca: bool,
     /// keyUsage, where the extension is there.
     pub key_usage: Option<KeyUsage>,
+    /// What its owner's program reads, where the extension of RFC 4262 says so.
+    pub capabilities: Option<Capabilities>,
+    /// Of an RSA key that is for OAEP alone (`id-RSAES-OAEP`, RFC 4055 §4): its
+    /// `AlgorithmIdentifier`, whose parameters bind whoever encrypts to it.
+    pub oaep: Option<Vec<u8>>,
     /// As OpenSSL sees it.
     pub x509: X509,
     /// `None` where OpenSSL does not know the algorithm, or the key is out of bounds (RSA over
@@ -91,10 +98,16 @@ impl Certificate {
         let issuer = name::rfc4514(fields.issuer).ok_or(Unreadable("malformed issuer"))?;
         let key = key::describe(fields.spki).ok_or(Unreadable("malformed public key"))?;
         let x509 = X509::from_der(outer.raw).map_err(|_| Unreadable("refused by OpenSSL"))?;
-        let public_key = if key.acceptable {
-            x509.public_key().ok()
-        } else {
-            None
+        let oaep = key
+            .name
+            .starts_with("rsa-oaep")
+            .then(|| oaep_algorithm(fields.spki))
+            .flatten();
+        let public_key = match &oaep {
+            _ if !key.acceptable => None,
+            // OpenSSL knows no such keys; the numbers are those of any RSA key.
+            Some(_) => rsa_key(fields.spki),
+            None => x509.public_key().ok(),
         };
         let subject_key = name::canonical(fields.subject).unwrap_or_default();
         let issuer_key = name::canonical(fields.issuer).unwrap_or_default();
@@ -127,6 +140,8 @@ impl Certificate {
             usages,
             is_ca: (extensions.is_ca == Some(true) && may_sign) || old_root,
             key_usage: extensions.key_usage,
+            capabilities: extensions.capabilities,
+            oaep,
             x509,
             public_key,
             ski: extensions.ski,
@@ -322,6 +337,19 @@ fn addresses(alternative_names: &[String], subject: &[u8]) -> Vec<String> {
         .filter_map(|address| clean_address(address))
         .filter(|address| seen.insert(address.to_ascii_lowercase()))
         .collect()
+}
+
+/// The `AlgorithmIdentifier` of a `SubjectPublicKeyInfo`'s body.
+fn oaep_algorithm(spki: &[u8]) -> Option<Vec<u8>> {
+    Some(Reader::new(spki).expect(0x30)?.raw.to_vec())
+}
+
+/// The RSA key in a `SubjectPublicKeyInfo`'s body, whatever its algorithm is called.
+fn rsa_key(spki: &[u8]) -> Option<PKey<Public>> {
+    let mut fields = Reader::new(spki);
+    fields.expect(0x30)?;
+    let numbers = fields.expect(3)?.body.get(1..)?;
+    PKey::from_rsa(Rsa::public_key_from_der_pkcs1(numbers).ok()?).ok()
 }
 
 /// The parts of a `Certificate` SEQUENCE's body (RFC 5280 §4.1).

@@ -1,6 +1,7 @@
 //! What a certificate's extensions say of its use (RFC 5280 §4.2), by a walk over the DER.
 
 use super::der::{Reader, Tlv, dotted};
+use crate::cms::Capabilities;
 
 /// Beyond this many names or purposes a certificate's list is cut; nobody has as many addresses.
 const LIST_CAP: usize = 1_000;
@@ -65,6 +66,8 @@ pub(super) struct Extensions {
     pub(super) is_ca: Option<bool>,
     /// rfc822Name and `SmtpUTF8Mailbox`, as they stand.
     pub(super) addresses: Vec<String>,
+    /// `SMIMECapabilities` (RFC 4262), where they are a list.
+    pub(super) capabilities: Option<Capabilities>,
 }
 
 /// Reads the `Extensions` SEQUENCE (its whole TLV). A malformed or doubled extension among those
@@ -81,6 +84,11 @@ pub(super) fn read(tlv: &[u8]) -> Result<Extensions, &'static str> {
     while !list.is_empty() {
         let (oid, value) = extension(&mut list).ok_or("malformed extensions")?;
         let which = match oid {
+            // Not what the certificate permits: what is wrong in it is left out.
+            [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 15] => {
+                found.capabilities = Capabilities::parse(value);
+                continue;
+            }
             [0x55, 0x1d, 14] => 0,
             [0x55, 0x1d, 15] => 1,
             [0x55, 0x1d, 17] => 2,

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::options::{
-    FilledStoreArgs, HarvestStoreArgs, KeyArgs, KeyFileArgs, NowArgs, OutArgs, ReadStoreArgs,
-    ReportArgs, RequiredKeyArgs, RequiredStoreArgs, RequiredTrustArgs, RunArgs, SealArgs,
-    SigningArgs, SourceArgs, TalkArgs, TrustArgs,
+    EncryptionArgs, FilledStoreArgs, HarvestStoreArgs, KeyArgs, KeyFileArgs, NowArgs, OutArgs,
+    ReadStoreArgs, ReportArgs, RequiredKeyArgs, RequiredStoreArgs, RequiredTrustArgs, RunArgs,
+    SealArgs, SigningArgs, SourceArgs, TalkArgs, TrustArgs,
 };
 use super::values::{self, ExportFormat};
 
@@ -89,6 +89,16 @@ pub(crate) enum Command {
                       --keys sample-data/keys --now 2024-06-01T00:00:00Z --out OUT"
     )]
     Sign(SignArgs),
+    /// Encrypts messages
+    ///
+    /// To those whom --to names, or with --to-recipients to each message's To, Cc and Bcc, whose certificates are in
+    /// --store. A message is not written while a certificate is missing; the addresses are named. Blind recipients
+    /// get messages of their own. What is encrypted already stays as it is.
+    #[command(
+        override_usage = "p7mill encrypt [OPTIONS] --to-recipients --store <FILE> --out <DIR> <PATH>...\n       p7mill encrypt [OPTIONS] --to <CERTFILE|ADDRESS> --out <DIR> <PATH>...\n       p7mill encrypt [OPTIONS] --to-recipients --store <FILE> -",
+        after_help = "Example:\n  p7mill encrypt sample-data/archive --to sample-data/keys/e.kovac.pem --out OUT"
+    )]
+    Encrypt(EncryptArgs),
     /// The main job, in one pass: harvest, verify, decrypt or re-encrypt, report
     ///
     /// Without --keys nothing is opened, without --trust no chain is trusted, without --store nothing is harvested;
@@ -222,6 +232,23 @@ pub(crate) struct SignArgs {
     pub(crate) store: ReadStoreArgs,
     #[command(flatten)]
     pub(crate) trust: TrustArgs,
+    #[command(flatten)]
+    pub(crate) out: OutArgs,
+    #[command(flatten)]
+    pub(crate) run: RunArgs,
+}
+
+/// `p7mill encrypt`
+#[derive(Debug, clap::Args)]
+pub(crate) struct EncryptArgs {
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+    #[command(flatten)]
+    pub(crate) encryption: EncryptionArgs,
+    #[command(flatten)]
+    pub(crate) store: ReadStoreArgs,
+    #[command(flatten)]
+    pub(crate) now: NowArgs,
     #[command(flatten)]
     pub(crate) out: OutArgs,
     #[command(flatten)]

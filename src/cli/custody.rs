@@ -7,6 +7,7 @@ use p7mill::cert::Certificate;
 use p7mill::crypto::provider;
 use p7mill::keys::keyring::{KeyFileStatus, KeyRing};
 use p7mill::report::RunInfo;
+use p7mill::smime::seal::Recipient;
 use p7mill::text::{escape_path, hex};
 
 /// What is known of a run before it begins. Passphrases never are on the command line, and keys are
@@ -61,7 +62,7 @@ pub(crate) fn info(
 pub(crate) fn options(
     info: &RunInfo,
     intermediates: &[Arc<Certificate>],
-    recipients: &[Arc<Certificate>],
+    recipients: &[Recipient],
 ) -> BTreeMap<String, String> {
     let fingerprints = |certificates: &[Arc<Certificate>]| {
         sorted(
@@ -76,7 +77,10 @@ pub(crate) fn options(
         ("locked keys".into(), info.locked_key_files.join(" ")),
         ("trust".into(), info.anchors.join(" ")),
         ("intermediates".into(), fingerprints(intermediates)),
-        ("to".into(), fingerprints(recipients)),
+        (
+            "to".into(),
+            sorted(recipients.iter().map(|to| hex(&to.certificate.sha256))).join(" "),
+        ),
     ])
 }
 

@@ -11,16 +11,13 @@ use super::printer::complain;
 
 /// Commands that the contract names and this version does not have.
 const LATER_COMMANDS: &[&str] = &[
-    "encrypt", "find", "add", "import", "merge", "approve", "block", "remove", "stats",
+    "find", "add", "import", "merge", "approve", "block", "remove", "stats",
 ];
 
 /// Options that the contract names and this version does not have.
 const LATER_OPTIONS: &[&str] = &[
     "--crl",
     "--require-revocation",
-    "--recovery",
-    "--to-self",
-    "--to-recipients",
     "--to-format",
     "--retry-failed",
     "--include",

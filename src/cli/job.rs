@@ -167,6 +167,11 @@ fn summary(
     let job = &settings.job;
     if let Some(out) = &job.out {
         let _ = writeln!(text, "archive: {}", terminal_safe(&escape_path(out)));
+        if job.withholds && job.originals {
+            text.push_str(
+                "the messages as they were, readable, are in originals there; --no-originals keeps none\n",
+            );
+        }
     } else if request.out.is_some() {
         text.push_str("dry run: only reports were written\n");
     }

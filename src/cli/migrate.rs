@@ -24,6 +24,7 @@ pub(crate) fn run(arguments: &MigrateArgs, talk: &TalkArgs, printer: &Printer) -
         harvests: true,
         to: &arguments.to,
         seal: Some(&arguments.seal),
+        recovery: &arguments.seal.recovery,
         out: Some(&arguments.out),
         report: arguments.out.report.report.as_deref(),
         format: Some(arguments.out.format),

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`args`] [`options`] [`values`] | what the command line may say |
 //! | [`settings`] [`paths`] [`unlock`] [`custody`] | what that means: flags resolved, keys opened, the clock read |
-//! | [`scan`] [`verify`] [`harvest`] [`decrypt`] [`reencrypt`] [`sign`] [`migrate`] [`check`] [`restore`] [`store`] [`keys`] | a command each |
+//! | [`scan`] [`verify`] [`harvest`] [`decrypt`] [`reencrypt`] [`encrypt`] [`sign`] [`migrate`] [`check`] [`restore`] [`store`] [`keys`] | a command each |
 //! | [`job`] [`pipe`] | an archive's run; standard input to standard output |
 //! | [`printer`] [`progress`] [`diagnostic`] | what a person sees |
 //! | [`interrupt`] | signals |
@@ -14,6 +14,7 @@ mod check;
 mod custody;
 mod decrypt;
 pub(crate) mod diagnostic;
+mod encrypt;
 mod harvest;
 mod interrupt;
 mod job;
@@ -51,6 +52,7 @@ pub(crate) fn run(arguments: &Cli) -> Result<u8> {
         Command::Decrypt(arguments) => decrypt::run(arguments, talk, &printer),
         Command::Reencrypt(arguments) => reencrypt::run(arguments, talk, &printer),
         Command::Sign(arguments) => sign::run(arguments, talk, &printer),
+        Command::Encrypt(arguments) => encrypt::run(arguments, talk, &printer),
         Command::Migrate(arguments) => migrate::run(arguments, talk, &printer),
         Command::Check(arguments) => check::run(arguments, &printer),
         Command::Restore(arguments) => restore::run(arguments, talk, &printer),

@@ -190,7 +190,7 @@ pub(crate) struct SealArgs {
         hide_possible_values = true
     )]
     pub(crate) mode: Option<Mode>,
-    /// For --mode content: aes-256-gcm or aes-256-cbc
+    /// For --mode content: aes-256-gcm, aes-256-cbc, or auto: GCM where every recipient says that it reads it
     #[arg(long, value_name = "CIPHER", requires = "to", value_parser = values::cipher)]
     pub(crate) cipher: Option<Cipher>,
     /// For --mode content: a cipher that this program reads: outlook, thunderbird, apple, gpgsm or openssl
@@ -199,6 +199,49 @@ pub(crate) struct SealArgs {
         value_enum,
         value_name = "PROGRAM",
         requires = "to",
+        hide_possible_values = true
+    )]
+    pub(crate) program: Option<Program>,
+    /// Encrypt to this certificate as well as to --to; may be given several times
+    #[arg(long, value_name = "CERTFILE", requires = "to")]
+    pub(crate) recovery: Vec<PathBuf>,
+}
+
+/// Whom `encrypt` encrypts to, and how.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Encryption")]
+pub(crate) struct EncryptionArgs {
+    /// Encrypt to this certificate file, or this address that is looked up in --store; may be given several times
+    #[arg(long, value_name = "CERTFILE|ADDRESS")]
+    pub(crate) to: Vec<PathBuf>,
+    /// Encrypt to each message's To, Cc and Bcc, looked up in --store; --to names certificates of theirs
+    #[arg(long)]
+    pub(crate) to_recipients: bool,
+    /// Encrypt to the address in From as well
+    #[arg(long)]
+    pub(crate) to_self: bool,
+    /// Encrypt to this certificate as well; may be given several times
+    #[arg(long, value_name = "CERTFILE")]
+    pub(crate) recovery: Vec<PathBuf>,
+    /// Sign what is encrypted, inside, as --as
+    #[arg(long, requires_all = ["keys", "identity"])]
+    pub(crate) sign: bool,
+    /// Whose key of --keys signs
+    #[arg(long = "as", value_name = "ADDRESS", requires = "sign")]
+    pub(crate) identity: Option<String>,
+    /// Key files, to sign with; their certificates are known to --to-recipients and --to-self
+    #[arg(long, value_name = "PATH", help_heading = "Keys")]
+    pub(crate) keys: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) passphrases: PassphraseArgs,
+    /// aes-256-gcm, aes-256-cbc, or auto: GCM where every recipient says that it reads it [default: auto]
+    #[arg(long, value_name = "CIPHER", value_parser = values::cipher)]
+    pub(crate) cipher: Option<Cipher>,
+    /// A cipher that this program reads: outlook, thunderbird, apple, gpgsm or openssl
+    #[arg(
+        long = "for",
+        value_enum,
+        value_name = "PROGRAM",
         hide_possible_values = true
     )]
     pub(crate) program: Option<Program>,
@@ -240,6 +283,8 @@ pub(crate) enum Cipher {
     Aes256Gcm,
     /// EnvelopedData.
     Aes256Cbc,
+    /// What every recipient says it reads.
+    Auto,
 }
 
 /// A program that has to read what is written.

@@ -13,10 +13,10 @@ use super::settings::{Request, Settings, Wanted};
 pub(crate) fn check(request: &Request<'_>) -> Result<()> {
     if !matches!(
         request.command,
-        "scan" | "verify" | "decrypt" | "reencrypt" | "sign"
+        "scan" | "verify" | "decrypt" | "reencrypt" | "encrypt" | "sign"
     ) {
         return Err(Error::Usage(format!(
-            "{} does not read standard input; name a file or a folder (decrypt -, reencrypt - and sign - do)",
+            "{} does not read standard input; name a file or a folder (decrypt -, reencrypt -, encrypt - and sign - do)",
             request.command
         )));
     }

@@ -23,6 +23,7 @@ pub(crate) fn run(arguments: &ReencryptArgs, talk: &TalkArgs, printer: &Printer)
         store: arguments.store.store.as_deref(),
         to: &arguments.to,
         seal: Some(&arguments.seal),
+        recovery: &arguments.seal.recovery,
         out: Some(&arguments.out),
         report: arguments.out.report.report.as_deref(),
         format: Some(arguments.out.format),

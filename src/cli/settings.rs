@@ -16,14 +16,18 @@ use p7mill::engine::{self, Earlier, Job};
 use p7mill::keys::MessageSecrets;
 use p7mill::keys::keyring::KeyRing;
 use p7mill::limits::Limits;
+use p7mill::ops::encrypt::{Directory, Encrypting};
+use p7mill::ops::sign::Signing;
 use p7mill::ops::{self, Clock, Opening, Plan, Task};
+use p7mill::smime::seal::{self, Recipient};
+use p7mill::smime::sign::{CAPABILITIES, Form};
 use p7mill::store::{Status, Store};
 use p7mill::text::{escape_path, hex, rfc3339};
 use p7mill::{Error, Result};
 
 use super::options::{
-    Cipher, Format, JudgingArgs, MessageKeyArgs, Mode, OutArgs, PassphraseArgs, Program, RunArgs,
-    SealArgs,
+    Cipher, EncryptionArgs, Format, JudgingArgs, MessageKeyArgs, Mode, OutArgs, PassphraseArgs,
+    Program, RunArgs, SealArgs,
 };
 use super::{custody, job, paths, sign, unlock};
 
@@ -52,6 +56,8 @@ pub(crate) struct Request<'a> {
     pub(crate) harvests: bool,
     /// `--to`
     pub(crate) to: &'a [PathBuf],
+    /// `--recovery`
+    pub(crate) recovery: &'a [PathBuf],
     /// `--mode`, `--cipher`, `--for`
     pub(crate) seal: Option<&'a SealArgs>,
     /// `--out` and what goes with it.
@@ -74,6 +80,8 @@ pub(crate) enum Wanted<'a> {
     Mill(Opening),
     /// Messages are signed.
     Sign(sign::Wanted<'a>),
+    /// They are encrypted.
+    Encrypt(&'a EncryptionArgs),
 }
 
 impl Default for Wanted<'_> {
@@ -115,9 +123,13 @@ impl Settings {
             .or(earlier.map(|run| run.now))
             .unwrap_or(started);
         let mut notes = Vec::new();
-        let (opening, cipher) = match request.task {
-            Wanted::Mill(wanted) => opening(request, wanted)?,
-            Wanted::Sign(_) => (Opening::Keep, ContentCipher::Aes256Gcm),
+        let (opening, cipher) = match &request.task {
+            Wanted::Mill(wanted) => opening(request, *wanted)?,
+            Wanted::Sign(_) => (Opening::Keep, Cipher::Aes256Gcm),
+            Wanted::Encrypt(wanted) => {
+                let cipher = wanted_cipher(wanted.cipher, wanted.program)?;
+                (Opening::Keep, cipher.unwrap_or(Cipher::Auto))
+            }
         };
         let anchors = anchors(request.trust)?;
         let intermediates = match request.judging {
@@ -125,7 +137,8 @@ impl Settings {
                 .map_err(|e| named("--intermediates", e))?,
             None => Vec::new(),
         };
-        let mut recipients = recipient_files(request.to, now, &mut notes)?;
+        let mut recipients = recipient_files("--to", request.to, now, &mut notes)?;
+        let recovery = recipient_files("--recovery", request.recovery, now, &mut notes)?;
         let store = open_store(request, earlier.is_some_and(|run| run.finished))?;
         for address in request.to.iter().filter_map(|to| address(to)) {
             recipients.push(recipient_in_store(store.as_ref(), address, now)?);
@@ -136,6 +149,10 @@ impl Settings {
             .is_some_and(|messages| messages.open_unaddressed);
         let keyring = keyring(request.keys, request.passphrases)?;
         job::look_at_keys(request, &keyring, &mut notes)?;
+        if matches!(request.task, Wanted::Mill(_)) {
+            recipients.extend(recovery.iter().cloned());
+        }
+        let one_cipher = content_cipher(cipher).unwrap_or_else(|| seal::common_cipher(&recipients));
         // What the command line names goes before what was harvested.
         let mut pool = Pool::new();
         let named = anchors.iter().chain(&intermediates);
@@ -155,6 +172,24 @@ impl Settings {
         let task = match &request.task {
             Wanted::Mill(_) => Task::Mill(opening),
             Wanted::Sign(wanted) => Task::Sign(wanted.signing(&keyring, &pool, &trust)),
+            Wanted::Encrypt(wanted) => Task::Encrypt(Encrypting {
+                to_recipients: wanted.to_recipients,
+                to_self: wanted.to_self,
+                recovery,
+                cipher: content_cipher(cipher),
+                directory: directory(store.as_ref(), &keyring, now)?,
+                signing: wanted.sign.then(|| {
+                    let identity = wanted.identity.clone();
+                    Signing::new(
+                        &keyring,
+                        &pool,
+                        &trust,
+                        identity,
+                        Form::Detached,
+                        CAPABILITIES,
+                    )
+                }),
+            }),
         };
         let clock = request
             .judging
@@ -165,7 +200,10 @@ impl Settings {
         let mut options = custody::options(&info, &intermediates, &recipients);
         options.insert("clock".into(), format!("{clock:?}"));
         options.insert("now".into(), request.now.map(rfc3339).unwrap_or_default());
-        options.insert("mode".into(), format!("{} {}", task.name(), cipher.name()));
+        options.insert(
+            "mode".into(),
+            format!("{} {}", task.name(), one_cipher.name()),
+        );
         options.insert("store".into(), request.store.is_some().to_string());
         // How many there are, and nothing that would help to guess them.
         options.insert(
@@ -193,16 +231,17 @@ impl Settings {
                 .run
                 .map(|run| run.accept.clone())
                 .unwrap_or_default(),
+            withholds: matches!(task, Task::Encrypt(_)),
             start_over: request.out.is_some_and(|out| out.start_over),
             trust,
-            judges: request.command != "scan",
+            judges: !matches!(request.command, "scan" | "encrypt"),
             options,
             info,
         };
         let plan = Plan {
             task,
             recipients,
-            cipher,
+            cipher: one_cipher,
             open_unaddressed,
         };
         let context = ops::Context {
@@ -306,7 +345,7 @@ fn threads(run: Option<&RunArgs>) -> usize {
 }
 
 /// How far to open, and the cipher of what is encrypted anew.
-fn opening(request: &Request<'_>, wanted: Opening) -> Result<(Opening, ContentCipher)> {
+fn opening(request: &Request<'_>, wanted: Opening) -> Result<(Opening, Cipher)> {
     let Some(seal) = request.seal.filter(|_| !request.to.is_empty()) else {
         // Looking without keys would only say `no-key` of what nobody asked to open.
         let open = if wanted == Opening::Look && !request.opens() {
@@ -314,39 +353,56 @@ fn opening(request: &Request<'_>, wanted: Opening) -> Result<(Opening, ContentCi
         } else {
             wanted
         };
-        return Ok((open, ContentCipher::Aes256Gcm));
+        return Ok((open, Cipher::Aes256Gcm));
     };
-    let wanted = seal.cipher.map(|cipher| match cipher {
-        Cipher::Aes256Gcm => ContentCipher::Aes256Gcm,
-        Cipher::Aes256Cbc => ContentCipher::Aes256Cbc,
-    });
-    let read = seal.program.map(cipher_of);
-    match (seal.mode.unwrap_or(Mode::Rewrap), wanted, read) {
-        (Mode::Rewrap, None, None) => Ok((Opening::Rewrap, ContentCipher::Aes256Gcm)),
-        (Mode::Rewrap, ..) => Err(Error::Usage(
+    let cipher = wanted_cipher(seal.cipher, seal.program)?;
+    match (seal.mode.unwrap_or(Mode::Rewrap), cipher) {
+        (Mode::Rewrap, None) => Ok((Opening::Rewrap, Cipher::Aes256Gcm)),
+        (Mode::Rewrap, Some(_)) => Err(Error::Usage(
             "--cipher and --for choose the cipher of new content; --mode rewrap keeps the content as it is: add \
              --mode content, or leave them out"
                 .into(),
         )),
-        (Mode::Content, None, None) => Err(Error::Usage(
-            "--mode content needs a cipher: add --cipher aes-256-gcm or aes-256-cbc, or --for PROGRAM".into(),
+        (Mode::Content, None) => Err(Error::Usage(
+            "--mode content needs a cipher: add --cipher aes-256-gcm, aes-256-cbc or auto, or --for PROGRAM".into(),
         )),
-        (Mode::Content, Some(wanted), Some(read)) if wanted != read => Err(Error::Usage(format!(
+        (Mode::Content, Some(cipher)) => Ok((Opening::Content, cipher)),
+    }
+}
+
+/// The cipher that `--cipher` and `--for` ask for, if they do.
+fn wanted_cipher(cipher: Option<Cipher>, program: Option<Program>) -> Result<Option<Cipher>> {
+    let read = program.map(cipher_of);
+    match (cipher, read) {
+        (Some(wanted), Some(read)) if wanted != read => Err(Error::Usage(format!(
             "--for names a program that is served with {}, --cipher says {}: leave one of them out",
-            read.name(),
-            wanted.name()
+            cipher_name(read),
+            cipher_name(wanted)
         ))),
-        (Mode::Content, Some(cipher), _) | (Mode::Content, None, Some(cipher)) => Ok((Opening::Content, cipher)),
+        (wanted, read) => Ok(wanted.or(read)),
+    }
+}
+
+fn cipher_name(cipher: Cipher) -> &'static str {
+    content_cipher(cipher).map_or("auto", ContentCipher::name)
+}
+
+/// `None` for what depends on the recipients.
+fn content_cipher(cipher: Cipher) -> Option<ContentCipher> {
+    match cipher {
+        Cipher::Aes256Gcm => Some(ContentCipher::Aes256Gcm),
+        Cipher::Aes256Cbc => Some(ContentCipher::Aes256Cbc),
+        Cipher::Auto => None,
     }
 }
 
 /// What a program is known to read (docs/reference/cli.md says why).
-fn cipher_of(program: Program) -> ContentCipher {
+fn cipher_of(program: Program) -> Cipher {
     match program {
         Program::Outlook | Program::Thunderbird | Program::Apple | Program::Gpgsm => {
-            ContentCipher::Aes256Cbc
+            Cipher::Aes256Cbc
         }
-        Program::Openssl => ContentCipher::Aes256Gcm,
+        Program::Openssl => Cipher::Aes256Gcm,
     }
 }
 
@@ -373,46 +429,48 @@ fn address(to: &Path) -> Option<&str> {
         .filter(|text| text.contains('@') && !to.exists())
 }
 
-/// The certificates of the files among `to`.
+/// The certificates of the files that `option` names; an address goes only with `--to`.
 fn recipient_files(
+    option: &str,
     to: &[PathBuf],
     now: i64,
     notes: &mut Vec<String>,
-) -> Result<Vec<Arc<Certificate>>> {
+) -> Result<Vec<Recipient>> {
     let mut recipients = Vec::new();
-    for file in to.iter().filter(|to| address(to).is_none()) {
+    let is_file = |to: &&PathBuf| option != "--to" || address(to).is_none();
+    for file in to.iter().filter(is_file) {
         if file.is_dir() {
             return Err(Error::Usage(format!(
-                "--to {}: a folder; name one certificate file",
+                "{option} {}: a folder; name one certificate file",
                 file.display()
             )));
         }
         let found = trust::load_certificates(std::slice::from_ref(file))
-            .map_err(|error| named("--to", error))?;
+            .map_err(|error| named(option, error))?;
         let certificate = the_one(&found)
             .ok_or_else(|| {
                 Error::Usage(format!(
-                    "--to {}: holds several people's certificates; name a file for each",
+                    "{option} {}: holds several people's certificates; name a file for each",
                     file.display()
                 ))
             })?
             .clone();
         if !certificate.can_encrypt_mail() {
             return Err(Error::Usage(format!(
-                "--to {}: the certificate of {} is not for encrypting mail",
+                "{option} {}: the certificate of {} is not for encrypting mail",
                 file.display(),
                 certificate.subject
             )));
         }
         if !(certificate.not_before..=certificate.not_after).contains(&now) {
             notes.push(format!(
-                "--to {}: the certificate is valid from {} to {}, not now; it is used since it was named",
+                "{option} {}: the certificate is valid from {} to {}, not now; it is used since it was named",
                 escape_path(file),
                 rfc3339(certificate.not_before),
                 rfc3339(certificate.not_after),
             ));
         }
-        recipients.push(certificate);
+        recipients.push(certificate.into());
     }
     Ok(recipients)
 }
@@ -426,7 +484,25 @@ fn the_one(found: &[Arc<Certificate>]) -> Option<&Arc<Certificate>> {
     people.next().filter(|_| people.next().is_none())
 }
 
-fn recipient_in_store(store: Option<&Store>, address: &str, now: i64) -> Result<Arc<Certificate>> {
+/// What the store and the certificates beside the keys say of addresses.
+fn directory(store: Option<&Store>, keyring: &KeyRing, now: i64) -> Result<Directory> {
+    let mut directory = Directory::default();
+    if let Some(store) = store {
+        for (address, choice) in store.choices(now)? {
+            if let Some(best) = choice.candidates.into_iter().next() {
+                let recipient = Recipient::new(best.certificate, best.capabilities);
+                directory.add(&address, recipient);
+            }
+            for refused in choice.refused {
+                directory.refuse(&address, refused.reasons);
+            }
+        }
+    }
+    directory.add_given(keyring, now);
+    Ok(directory)
+}
+
+fn recipient_in_store(store: Option<&Store>, address: &str, now: i64) -> Result<Recipient> {
     let Some(store) = store else {
         return Err(Error::Usage(format!(
             "--to {address}: an address is looked up in the certificate store; add --store FILE, or name a \
@@ -435,7 +511,7 @@ fn recipient_in_store(store: Option<&Store>, address: &str, now: i64) -> Result<
     };
     let choice = store.choose(address, now)?;
     if let Some(best) = choice.candidates.into_iter().next() {
-        return Ok(best.certificate);
+        return Ok(Recipient::new(best.certificate, best.capabilities));
     }
     let store = store.path().display();
     let mut why =

@@ -31,10 +31,8 @@ pub(crate) fn cipher(word: &str) -> Result<Cipher, String> {
     match word {
         "aes-256-gcm" => Ok(Cipher::Aes256Gcm),
         "aes-256-cbc" => Ok(Cipher::Aes256Cbc),
-        "auto" => Err(format!(
-            "{NOT_YET}; use aes-256-gcm or aes-256-cbc, or --for PROGRAM"
-        )),
-        _ => Err("use aes-256-gcm or aes-256-cbc".to_owned()),
+        "auto" => Ok(Cipher::Auto),
+        _ => Err("use aes-256-gcm, aes-256-cbc or auto".to_owned()),
     }
 }
 
@@ -97,7 +95,8 @@ mod tests {
         assert!(clock("yesterday").unwrap_err().contains("received"));
         assert_eq!(accepted("no-key"), Ok(Action::NoKey));
         assert!(accepted("plain").unwrap_err().contains("undecryptable"));
-        assert!(cipher("auto").unwrap_err().contains("not in this version"));
+        assert_eq!(cipher("auto"), Ok(Cipher::Auto));
+        assert!(cipher("des").unwrap_err().contains("auto"));
         assert!(descriptor("1").is_err());
     }
 }

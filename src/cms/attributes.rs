@@ -4,9 +4,10 @@
 use std::borrow::Cow;
 
 use super::ber::{Malformed, Reader, Tlv, tag};
+use super::capabilities::Capabilities;
 use super::der;
 use super::octets::Octets;
-use super::oid::{self, AlgorithmIdentifier, Oid};
+use super::oid::{self, Oid};
 use super::time;
 
 /// How deep the fallback encoding goes; what lies deeper is copied as it is.
@@ -194,18 +195,11 @@ impl<'a> Attributes<'a> {
             .ok_or_else(|| Malformed("signing time is no time").into())
     }
 
-    /// What the signer's program can read, best first (RFC 8551 §2.5.2); what is malformed is left
-    /// out, because nothing depends on it but a choice of cipher.
-    pub fn smime_capabilities(&self) -> Vec<Oid<'a>> {
-        let mut capabilities = Vec::new();
-        for value in self.values(oid::SMIME_CAPABILITIES) {
-            let Ok(list) = Tlv::only(value) else { continue };
-            let mut reader = list.reader();
-            while let Ok(capability) = AlgorithmIdentifier::read(&mut reader) {
-                capabilities.push(capability.oid);
-            }
-        }
-        capabilities
+    /// What the signer's program says it reads; the first list that is one.
+    pub fn smime_capabilities(&self) -> Option<Capabilities> {
+        self.values(oid::SMIME_CAPABILITIES)
+            .into_iter()
+            .find_map(Capabilities::parse)
     }
 }
 
@@ -352,9 +346,8 @@ mod tests {
             &der::algorithm(oid::DES_EDE3_CBC, None),
         ]);
         let all = der::element(0xa0, &[&attribute(oid::SMIME_CAPABILITIES, &[&list])]);
-        assert_eq!(
-            attributes(&all).smime_capabilities(),
-            [oid::AES256_GCM, oid::DES_EDE3_CBC]
-        );
+        let capabilities = attributes(&all).smime_capabilities().unwrap();
+        let names: Vec<_> = capabilities.iter().map(|one| one.oid).collect();
+        assert_eq!(names, [oid::AES256_GCM, oid::DES_EDE3_CBC]);
     }
 }

@@ -230,22 +230,22 @@ pub fn algorithm_rsa_pkcs1() -> Vec<u8> {
     der::algorithm(oid::RSA_ENCRYPTION, Some(&[tag::NULL, 0]))
 }
 
-/// `AlgorithmIdentifier` of RSAES-OAEP with SHA-256 for hash and MGF1, and no label (RFC 4055 §4.1).
-pub fn algorithm_oaep_sha256() -> Vec<u8> {
-    let sha256 = der::algorithm(oid::SHA256, Some(&[tag::NULL, 0]));
-    let mgf1 = der::algorithm(oid::MGF1, Some(&sha256));
-    let digest = der::element(tag::constructed(0), &[&sha256]);
-    let mgf1 = der::element(tag::constructed(1), &[&mgf1]);
+/// `AlgorithmIdentifier` of RSAES-OAEP with these hashes and no label (RFC 4055 §4.1). What is the
+/// default, SHA-1, is left out, as DER has it.
+pub fn algorithm_oaep(digest: Oid<'_>, mgf1: Oid<'_>) -> Vec<u8> {
+    let hash = |oid| der::algorithm(oid, Some(&[tag::NULL, 0]));
+    let digest = if digest == oid::SHA1 {
+        Vec::new()
+    } else {
+        der::element(tag::constructed(0), &[&hash(digest)])
+    };
+    let mgf1 = if mgf1 == oid::SHA1 {
+        Vec::new()
+    } else {
+        let mgf1 = der::algorithm(oid::MGF1, Some(&hash(mgf1)));
+        der::element(tag::constructed(1), &[&mgf1])
+    };
     der::algorithm(oid::RSAES_OAEP, Some(&der::sequence(&[&digest, &mgf1])))
-}
-
-/// `AlgorithmIdentifier` of ECDH with the X9.63 derivation on SHA-256 and AES-256 key wrap, which has
-/// no parameters (RFC 5753 §7.1.4, RFC 3565 §2.3.2).
-pub fn algorithm_ecdh_sha256_aes256_wrap() -> Vec<u8> {
-    der::algorithm(
-        oid::ECDH_STD_SHA256_KDF,
-        Some(&der::algorithm(oid::AES256_WRAP, None)),
-    )
 }
 
 /// An `AlgorithmIdentifier` as it came, written again.
@@ -356,7 +356,7 @@ mod tests {
         let ciphertext = openssl(&cipher, &text).unwrap();
         for (algorithm, options) in [
             (algorithm_rsa_pkcs1(), &[][..]),
-            (algorithm_oaep_sha256(), &OAEP_SHA256[..]),
+            (algorithm_oaep(oid::SHA256, oid::SHA256), &OAEP_SHA256[..]),
         ] {
             let recipient = ktri(&person.id(), &algorithm, &person.wrap(&cek, options));
             let object = enveloped_data(&[recipient], oid::AES256_CBC, &iv, &ciphertext);
@@ -441,11 +441,16 @@ mod tests {
             serial: &[0x12, 0x34],
         };
         let by_ski = RecipientId::Ski((&[0xab; 20][..]).into());
-        let algorithm = algorithm_ecdh_sha256_aes256_wrap();
+        let wrap = der::algorithm(oid::AES256_WRAP, None);
+        let algorithm = der::algorithm(oid::ECDH_STD_SHA256_KDF, Some(&wrap));
         let recipients = [
             kari(&spki, None, &algorithm, &by_serial, &[1; 40]).unwrap(),
             kari(&spki, Some(b"ukm"), &algorithm, &by_ski, &[2; 40]).unwrap(),
-            ktri(&by_ski, &algorithm_oaep_sha256(), &[3; 256]),
+            ktri(
+                &by_ski,
+                &algorithm_oaep(oid::SHA256, oid::SHA256),
+                &[3; 256],
+            ),
         ];
         let object = auth_enveloped_data(
             &recipients,

@@ -13,6 +13,7 @@
 //! | [`recipients`] | for whom, and the wrapped keys |
 //! | [`signers`] | by whom, and the signatures |
 //! | [`attributes`] | signed, unsigned and authenticated attributes as they came |
+//! | [`capabilities`] | what a program says it reads |
 //! | [`claims`] | what signed attributes say of certificate, algorithms and other signatures |
 //! | [`parameters`] | algorithm parameters |
 //! | [`time`] | ASN.1 times as Unix seconds |
@@ -27,6 +28,7 @@ pub mod armor;
 pub mod attributes;
 pub mod ber;
 pub mod build;
+pub mod capabilities;
 pub mod claims;
 pub mod content;
 pub mod der;
@@ -42,6 +44,7 @@ pub mod time;
 pub use armor::{sniff, unarmor};
 pub use attributes::{AttributeProblem, Attributes};
 pub use ber::Malformed;
+pub use capabilities::Capabilities;
 pub use content::{CompressedData, Content, ContentInfo, DigestedData, SignedData, parse};
 pub use enveloped::{AuthEnvelopedData, EncryptedData, EnvelopedData};
 pub use octets::Octets;

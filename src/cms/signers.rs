@@ -177,7 +177,12 @@ mod tests {
                     assert_eq!(attributes.content_type().unwrap(), Some(oid::DATA));
                     assert_eq!(attributes.message_digest().unwrap().unwrap().len(), 32);
                     assert!(attributes.signing_time().unwrap().unwrap() > 1_700_000_000);
-                    assert!(attributes.smime_capabilities().contains(&oid::AES256_CBC));
+                    assert!(
+                        attributes
+                            .smime_capabilities()
+                            .unwrap()
+                            .lists(oid::AES256_CBC)
+                    );
                     assert_eq!(
                         attributes.reencoded_der(),
                         attributes.to_be_signed().concat()

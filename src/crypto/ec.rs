@@ -12,8 +12,8 @@ use super::digest::Digest;
 use super::keywrap::KeyWrap;
 use super::{CipherProblem, Failed, PublicKey, SecretKey, Unsupported, kdf};
 use crate::cms::ber::{Tlv, tag};
-use crate::cms::oid::{self, AlgorithmIdentifier};
-use crate::cms::{build, der, parameters};
+use crate::cms::oid::{self, AlgorithmIdentifier, Oid};
+use crate::cms::{der, parameters};
 
 /// How the key-encryption key is derived from the shared secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -189,15 +189,15 @@ pub fn agree_and_unwrap(
 pub struct Wrapped {
     /// The ephemeral public key as a `SubjectPublicKeyInfo`.
     pub originator_spki: Vec<u8>,
-    /// DER of keyEncryptionAlgorithm: ECDH with SHA-256 and AES-256 key wrap.
+    /// DER of keyEncryptionAlgorithm: the agreement, its derivation, AES-256 key wrap.
     pub algorithm: Vec<u8>,
     /// The content-encryption key, wrapped.
     pub encrypted_key: Vec<u8>,
 }
 
-/// Whether [`wrap`] can wrap for this key: P-256, P-384, P-521 and X25519.
+/// Whether [`wrap`] can wrap for this key: P-256, P-384, P-521, X25519 and X448.
 pub fn can_wrap_for<T: HasPublic>(key: &PKeyRef<T>) -> bool {
-    key.id() == Id::X25519 || curve(key).is_ok()
+    matches!(key.id(), Id::X25519 | Id::X448) || curve(key).is_ok()
 }
 
 /// The curve, where it is one that everybody knows.
@@ -211,18 +211,43 @@ fn curve<T: HasPublic>(key: &PKeyRef<T>) -> Result<Nid, Failed> {
     }
 }
 
+/// The agreement that [`wrap`] uses for a key, where it can: ECDH with the X9.63 derivation, its digest
+/// of the curve's strength (RFC 5753 §8); for X25519 and X448 HKDF, which RFC 8551 §2.3 asks for and
+/// RFC 8418 §2.2 defines.
+pub fn scheme<T: HasPublic>(key: &PKeyRef<T>) -> Option<Oid<'static>> {
+    match key.id() {
+        Id::X25519 => Some(oid::ECDH_HKDF_SHA256),
+        Id::X448 => Some(oid::ECDH_HKDF_SHA512),
+        _ => match curve(key).ok()? {
+            Nid::SECP384R1 => Some(oid::ECDH_STD_SHA384_KDF),
+            Nid::SECP521R1 => Some(oid::ECDH_STD_SHA512_KDF),
+            _ => Some(oid::ECDH_STD_SHA256_KDF),
+        },
+    }
+}
+
 /// Wraps a content-encryption key (a multiple of 8 bytes, at least 16) for `recipient` with an
 /// ephemeral key of its own.
 pub fn wrap(recipient: &PublicKey, secret: &[u8]) -> Result<Wrapped, Failed> {
-    let ephemeral = if recipient.id() == Id::X25519 {
-        PKey::generate_x25519()?
-    } else {
-        let group = EcGroup::from_curve_name(curve(recipient)?)?;
-        PKey::from_ec_key(EcKey::generate(&group)?)?
+    let scheme = scheme(recipient).ok_or(Failed)?;
+    let ephemeral = match recipient.id() {
+        Id::X25519 => PKey::generate_x25519()?,
+        Id::X448 => PKey::generate_x448()?,
+        _ => {
+            let group = EcGroup::from_curve_name(curve(recipient)?)?;
+            PKey::from_ec_key(EcKey::generate(&group)?)?
+        }
+    };
+    let derivation = match scheme {
+        oid::ECDH_HKDF_SHA256 => Derivation::Hkdf(Digest::Sha256),
+        oid::ECDH_HKDF_SHA512 => Derivation::Hkdf(Digest::Sha512),
+        oid::ECDH_STD_SHA384_KDF => Derivation::X963(Digest::Sha384),
+        oid::ECDH_STD_SHA512_KDF => Derivation::X963(Digest::Sha512),
+        _ => Derivation::X963(Digest::Sha256),
     };
     let wrap_algorithm = der::algorithm(oid::AES256_WRAP, None);
     let agreement = KeyAgreement {
-        derivation: Derivation::X963(Digest::Sha256),
+        derivation,
         wrap: KeyWrap::Aes256,
         cofactor: false,
         wrap_algorithm,
@@ -231,7 +256,7 @@ pub fn wrap(recipient: &PublicKey, secret: &[u8]) -> Result<Wrapped, Failed> {
     let kek = agreement.kek(&shared, None)?;
     Ok(Wrapped {
         originator_spki: ephemeral.public_key_to_der()?,
-        algorithm: build::algorithm_ecdh_sha256_aes256_wrap(),
+        algorithm: der::algorithm(scheme, Some(&agreement.wrap_algorithm)),
         encrypted_key: agreement.wrap.wrap(&kek, secret)?,
     })
 }

@@ -14,7 +14,9 @@ use super::pipeline::{Milled, Sink};
 use super::proof;
 use super::reporter::Reporter;
 use super::walker::Closed;
-use crate::archive::{FileStatus, Kind, Mailbox, MailboxWriter, SourceFile, Written, copy_file};
+use crate::archive::{
+    FileStatus, Kind, Mailbox, MailboxWriter, SourceFile, Written, copy_file, write_beside,
+};
 use crate::crypto::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -32,6 +34,10 @@ pub(super) struct Output {
     pub(super) layout: Layout,
     /// `None` where they are not asked for.
     pub(super) originals: Option<Originals>,
+    /// Whether what failed is left out: it would be readable among what is encrypted.
+    pub(super) withholds: bool,
+    /// The names that are taken.
+    pub(super) names: HashSet<String>,
 }
 
 /// Writes and notes.
@@ -55,7 +61,10 @@ pub(super) struct Committer<'a> {
 struct Current<'a> {
     mailbox: &'a Mailbox,
     writer: Option<MailboxWriter>,
+    /// Messages read.
     messages: u64,
+    /// Messages written to it.
+    written: u64,
     /// Where the last committed message ended.
     end: u64,
     /// What reading it back must give.
@@ -157,25 +166,35 @@ impl<'a> Committer<'a> {
             return Ok(());
         };
         current.messages += 1;
-        if let Some(out) = record.out {
+        for out in record
+            .places()
+            .filter(|out| out.mailbox == current.mailbox.name)
+        {
+            current.written += 1;
             current.end = out.end;
             current.sum.add(&out.sha256);
             if current.mailbox.kind == Kind::Maildir {
-                current.paths.insert(out.path);
+                current.paths.insert(out.path.clone());
             }
         }
         Ok(())
     }
 
-    /// Writes a message and gives its place.
-    fn write(&mut self, milled: &Milled, outcome: &Outcome) -> Result<Option<OutPlace>> {
+    /// Writes a message, and its copies behind it; gives their places.
+    fn write(&mut self, milled: &Milled, outcome: &Outcome) -> Result<Places> {
         let Some(current) = &mut self.current else {
-            return Ok(None);
+            return Ok(Places::default());
         };
+        current.messages += 1;
         let Some(output) = &mut self.output else {
-            current.messages += 1;
-            return Ok(None);
+            return Ok(Places::default());
         };
+        if output.withholds && fails(outcome) {
+            return Ok(Places {
+                withheld: true,
+                ..Places::default()
+            });
+        }
         let in_sha256 = milled.sha256.map(|sum| hex(&sum)).unwrap_or_default();
         let writer = current.writer(&output.layout)?;
         let (written, sha256) = match &outcome.edits {
@@ -192,17 +211,34 @@ impl<'a> Committer<'a> {
                 (written, hex(&hasher.finish()))
             }
         };
-        current.messages += 1;
+        current.written += 1;
         current.sum.add(&sha256);
-        Ok(Some(place(written, sha256)))
+        let mut places = Places {
+            out: Some(place(written, sha256)),
+            ..Places::default()
+        };
+        for edits in &outcome.copies {
+            let mut hasher = Hasher::new(Digest::Sha256);
+            let on_content = &mut |bytes: &[u8]| hasher.update(bytes);
+            let beside = matches!(current.mailbox.kind, Kind::Eml | Kind::Cms);
+            let written = if beside {
+                let name = free_name(&mut output.names, &current.mailbox.name);
+                write_beside(&output.layout.out, &name, &milled.raw, edits, on_content)?
+            } else {
+                let writer = current.writer(&output.layout)?;
+                writer.append_copy(&milled.raw, edits, on_content)?
+            };
+            let sha256 = hex(&hasher.finish());
+            if !beside {
+                current.written += 1;
+                current.sum.add(&sha256);
+            }
+            places.copies.push(place(written, sha256));
+        }
+        Ok(places)
     }
 
-    fn note_message(
-        &mut self,
-        milled: Milled,
-        outcome: Outcome,
-        out: Option<OutPlace>,
-    ) -> Result<()> {
+    fn note_message(&mut self, milled: Milled, outcome: Outcome, places: Places) -> Result<()> {
         for seen in &outcome.certificates {
             let sha256 = hex(&seen.sha256);
             if self.certificates.insert(sha256.clone()) {
@@ -229,7 +265,9 @@ impl<'a> Committer<'a> {
             trail: (outcome.edits.is_some() && milled.raw.trail != b"\n")
                 .then(|| base64_simd::STANDARD.encode_to_string(&milled.raw.trail)),
             findings: outcome.findings,
-            out,
+            out: places.out,
+            copies: places.copies,
+            withheld: places.withheld,
         };
         self.journal
             .append(&Entry::Record(Record::Message(Box::new(record))))
@@ -244,19 +282,20 @@ impl<'a> Committer<'a> {
         let Some(output) = &self.output else {
             return Ok((None, proof::Proof::default()));
         };
-        if unread && current.messages == 0 {
+        let single = matches!(current.mailbox.kind, Kind::Eml | Kind::Cms);
+        if current.written == 0 && (unread && current.messages == 0 || single) {
             return Ok((None, proof::Proof::default()));
         }
         current.writer(&output.layout)?;
         let Current {
             mailbox,
             writer,
-            messages,
+            written,
             sum,
             ..
         } = current;
         writer.map_or(Ok(()), MailboxWriter::finish)?;
-        let proof = proof::read_back(&output.layout.out, mailbox, self.limits, messages, &sum)?;
+        let proof = proof::read_back(&output.layout.out, mailbox, self.limits, written, &sum)?;
         Ok((Some(mailbox.name.clone()), proof))
     }
 
@@ -319,6 +358,7 @@ impl<'a> Sink<'a> for Committer<'a> {
             mailbox,
             writer: None,
             messages: 0,
+            written: 0,
             end: 0,
             sum: proof::Sum::default(),
             paths: HashSet::new(),
@@ -338,8 +378,8 @@ impl<'a> Sink<'a> for Committer<'a> {
             .messages
             .first()
             .map(|message| message.action);
-        let out = self.write(&milled, &outcome)?;
-        self.note_message(milled, outcome, out)?;
+        let places = self.write(&milled, &outcome)?;
+        self.note_message(milled, outcome, places)?;
         self.reporter
             .message(bytes, root.filter(|action| action.is_failure()));
         self.uncommitted.0 += 1;
@@ -415,7 +455,7 @@ impl<'a> Sink<'a> for Committer<'a> {
 impl Current<'_> {
     fn writer(&mut self, layout: &Layout) -> Result<&mut MailboxWriter> {
         if self.writer.is_none() {
-            let resume = (self.messages > 0).then_some((self.messages, self.end));
+            let resume = (self.written > 0).then_some((self.written, self.end));
             if self.mailbox.kind == Kind::Maildir {
                 self.remove_unclaimed(layout)?;
             }
@@ -449,6 +489,39 @@ impl Current<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// Where a message was written.
+#[derive(Default)]
+struct Places {
+    out: Option<OutPlace>,
+    copies: Vec<OutPlace>,
+    withheld: bool,
+}
+
+/// Whether the message itself, not one attached to it, failed.
+pub(super) fn fails(outcome: &Outcome) -> bool {
+    outcome
+        .findings
+        .messages
+        .first()
+        .is_none_or(|root| root.action.is_failure())
+}
+
+/// A name for a copy of the message in the file `name`, beside it and nobody else's.
+fn free_name(taken: &mut HashSet<String>, name: &str) -> String {
+    let (stem, extension) = match name.rsplit_once('.') {
+        Some((stem, extension)) if !extension.contains('/') => (stem, format!(".{extension}")),
+        _ => (name, String::new()),
+    };
+    let mut number = 1_u64;
+    loop {
+        let candidate = format!("{stem}.bcc{number}{extension}");
+        if taken.insert(candidate.clone()) {
+            return candidate;
+        }
+        number += 1;
     }
 }
 

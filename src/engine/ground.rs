@@ -101,11 +101,13 @@ pub(super) fn vet(layout: &Layout, entry: &Entry) -> Result<()> {
     let vet_name = |name: &str| layout.below(name).map(drop);
     match entry {
         Entry::Record(Record::Message(record)) => {
+            for place in record.places() {
+                vet_name(&place.path)?;
+                vet_name(&place.mailbox)?;
+            }
             let Some(out) = &record.out else {
                 return Ok(());
             };
-            vet_name(&out.path)?;
-            vet_name(&out.mailbox)?;
             vet_name(&restored_path(record, out))?;
             if record.sha256 == out.sha256 {
                 Ok(())
@@ -385,7 +387,7 @@ impl Ours {
         for record in Journal::read_only(&layout.journal())?.records()? {
             match record? {
                 Record::Message(message) => {
-                    if let Some(place) = message.out {
+                    for place in message.places() {
                         if place.end == 0 {
                             ours.maildirs.insert(out(&place.mailbox)?);
                         }

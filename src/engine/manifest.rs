@@ -53,14 +53,28 @@ fn rows(
             && let Some(out) = &record.out
         {
             each(&message_row(&record, out, back(&record, out)))?;
+            for copy in record.copies.iter().filter(|_| !restored) {
+                each(&message_row(&record, copy, false))?;
+            }
         }
     }
     let mut any_back = false;
+    let mut any_withheld = false;
     for entry in journal.entries()? {
         match entry? {
             Entry::Record(Record::Message(record)) => {
+                any_withheld |= record.withheld;
                 let Some(out) = &record.out else { continue };
                 any_back |= back(&record, out);
+                // What lies in a file of its own; an mbox has one row for all that it holds.
+                let own = |copy: &&OutPlace| copy.end == 0 || copy.mailbox != out.mailbox;
+                for copy in record.copies.iter().filter(own).filter(|_| !restored) {
+                    each(&ManifestRow {
+                        out_ordinal: None,
+                        outcome: MESSAGE.into(),
+                        ..message_row(&record, copy, false)
+                    })?;
+                }
                 // A Maildir's messages are files of their own; other mailboxes follow below.
                 if out.end == 0 {
                     let row = message_row(&record, out, back(&record, out));
@@ -79,8 +93,12 @@ fn rows(
             }
             Entry::Mailbox(done) => {
                 let put_back = std::mem::take(&mut any_back);
+                let withheld = std::mem::take(&mut any_withheld);
                 if let Some(out_path) = done.file.out.filter(|_| !done.out_sha256.is_empty()) {
-                    let hash = if put_back {
+                    let hash = if put_back && withheld {
+                        // Something of the source is not there.
+                        hash_file(&layout.below(&out_path)?)?
+                    } else if put_back {
                         done.file.sha256.clone()
                     } else {
                         done.out_sha256

@@ -1,7 +1,7 @@
 //! Puts originals back: the changed messages of an output folder as they were, in place or into
 //! another folder. What comes out is, byte for byte, the source's mail.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -110,6 +110,15 @@ struct Change {
     trail: Vec<u8>,
 }
 
+/// What of a mailbox does not go back.
+#[derive(Default)]
+struct Drops {
+    /// Ordinals of copies in an mbox.
+    copies: HashSet<u64>,
+    /// Some messages were never written, and are only in the source.
+    withheld: bool,
+}
+
 struct Work<'a> {
     layout: &'a Layout,
     to: &'a Path,
@@ -120,13 +129,22 @@ impl Work<'_> {
     fn all(&self, journal: &Journal, reporter: &dyn Reporter) -> Result<Restored> {
         let mut restored = Restored::default();
         let mut changes: Vec<Change> = Vec::new();
+        let mut drops = Drops::default();
         for entry in journal.entries()? {
             if let Some(signal) = reporter.interrupted() {
                 return Err(Error::Interrupted(signal));
             }
             match entry? {
                 Entry::Record(Record::Message(record)) => {
+                    drops.withheld |= record.withheld;
                     let Some(out) = &record.out else { continue };
+                    for copy in &record.copies {
+                        if copy.end == 0 || copy.mailbox != out.mailbox {
+                            self.remove(&copy.path)?;
+                        } else {
+                            drops.copies.insert(copy.ordinal);
+                        }
+                    }
                     let back = restored_path(&record, out);
                     let differs = record.sha256 != out.sha256;
                     if out.end == 0 && !differs && !self.in_place {
@@ -149,7 +167,7 @@ impl Work<'_> {
                     restored.messages += changes.len() as u64;
                     restored.mailboxes += u64::from(!changes.is_empty());
                     restored.copied += u64::from(!self.in_place && done.kind != "maildir");
-                    self.mailbox(&done, &changes)?;
+                    self.mailbox(&done, &changes, &std::mem::take(&mut drops))?;
                 }
                 Entry::Record(Record::File(file)) if !self.in_place => {
                     if let Some(path) = &file.out {
@@ -163,12 +181,12 @@ impl Work<'_> {
         Ok(restored)
     }
 
-    fn mailbox(&self, done: &MailboxDone, changes: &[Change]) -> Result<()> {
+    fn mailbox(&self, done: &MailboxDone, changes: &[Change], drops: &Drops) -> Result<()> {
         let Some(name) = &done.file.out else {
             return Ok(());
         };
         match done.kind.as_str() {
-            "mbox" if !changes.is_empty() => self.mbox(name, done, changes),
+            "mbox" if !changes.is_empty() => self.mbox(name, done, changes, drops),
             "mbox" => self.copy_unless_in_place(name),
             "maildir" => {
                 for folder in ["cur", "new", "tmp"] {
@@ -182,7 +200,13 @@ impl Work<'_> {
     }
 
     /// An mbox is written anew beside itself, checked against the source's hash, and renamed.
-    fn mbox(&self, name: &str, done: &MailboxDone, changes: &[Change]) -> Result<()> {
+    fn mbox(
+        &self,
+        name: &str,
+        done: &MailboxDone,
+        changes: &[Change],
+        drops: &Drops,
+    ) -> Result<()> {
         let path = self.layout.below(name)?;
         let modified = modified(&path)?;
         let mailbox = Mailbox {
@@ -205,6 +229,9 @@ impl Work<'_> {
             let result = mailbox.messages(&Limits::default()).and_then(|messages| {
                 for raw in messages {
                     let mut raw = raw?;
+                    if drops.copies.contains(&raw.locator.ordinal) {
+                        continue;
+                    }
                     if let Some(change) = changes.get(&raw.locator.ordinal) {
                         let bytes = self.original(change)?;
                         let is_known = raw.content.bytes().is_none_or(|now| {
@@ -227,7 +254,7 @@ impl Work<'_> {
             })?;
             // Compared before the file has its name: whatever else is wrong, OUT stays as it is.
             let hash = hex(&std::mem::replace(out.hasher, Hasher::new(Digest::Sha256)).finish());
-            if done.file.failed || hash == done.file.sha256 {
+            if done.file.failed || drops.withheld || hash == done.file.sha256 {
                 return Ok(());
             }
             failed = Some(damaged(
@@ -279,6 +306,16 @@ impl Work<'_> {
         } else {
             Err(damaged(&path, "its content does not fit its name"))
         }
+    }
+
+    /// Removes what the source does not have.
+    fn remove(&self, name: &str) -> Result<()> {
+        let path = self.layout.below(name)?;
+        if !self.in_place || !path.is_file() {
+            return Ok(());
+        }
+        std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        fsio::sync_dir(path.parent().unwrap_or(&self.layout.out))
     }
 
     fn copy_unless_in_place(&self, name: &str) -> Result<()> {

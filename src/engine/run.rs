@@ -1,6 +1,6 @@
 //! A run: from the named paths to reports, resumable at every point.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -42,6 +42,9 @@ pub struct Job {
     pub threads: usize,
     /// Outcomes that do not count as failures.
     pub accept: Vec<Action>,
+    /// Whether a message that failed is not written: among encrypted ones a readable one would be
+    /// taken for encrypted.
+    pub withholds: bool,
     /// Forget what an earlier run wrote to `out`.
     pub start_over: bool,
     /// Where chains may end.
@@ -161,6 +164,12 @@ fn mill(
     let output = layout.map(|layout| Output {
         layout: layout.clone(),
         originals: job.originals.then(|| Originals::new(&layout.out)),
+        withholds: job.withholds,
+        names: if job.withholds {
+            found.files.iter().map(|file| file.name.clone()).collect()
+        } else {
+            HashSet::new()
+        },
     });
     let mut committer = Committer::new(journal, output, &context.limits, hash, reporter)?;
     let walker = Walker::new(found, &context.limits, hash, committer.known());

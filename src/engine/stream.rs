@@ -4,16 +4,16 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::time::Instant;
 
-use super::committer::Committer;
+use super::committer::{Committer, fails};
 use super::finish;
 use super::journal::{Entry, Journal, MailboxDone};
 use super::pipeline::{Mill, Process, Sink as _};
 use super::reporter::Reporter;
 use super::run::{Finished, Job};
-use crate::archive::{self, Kind, STDIN_NAME, write::write_message};
+use crate::archive::{self, Kind, RawMessage, STDIN_NAME, write::write_message};
 use crate::crypto::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
-use crate::ops::outcome::Action;
+use crate::ops::outcome::{Action, Outcome};
 use crate::ops::{self, Context};
 use crate::report::record::FileRecord;
 use crate::text::hex;
@@ -65,16 +65,22 @@ pub(super) fn stream_with(
         }
         let milled = mill.message(raw, kind, false)?;
         let outcome = milled.outcome.as_ref();
-        if let Some(output) = output.as_deref_mut() {
-            let edits = outcome.and_then(|outcome| outcome.edits.as_deref());
-            write_message(
-                output,
-                Path::new("standard output"),
-                &milled.raw,
-                kind,
-                edits,
-                &mut |_| {},
-            )?;
+        let withheld = job.withholds && outcome.is_none_or(fails);
+        if let Some(output) = output.as_deref_mut().filter(|_| !withheld) {
+            let copies = outcome.map_or(&[][..], |outcome| &outcome.copies);
+            if copies.is_empty() {
+                let edits = outcome.and_then(|outcome| outcome.edits.as_deref());
+                write_message(
+                    output,
+                    Path::new("standard output"),
+                    &milled.raw,
+                    kind,
+                    edits,
+                    &mut |_| {},
+                )?;
+            } else {
+                write_copies(output, &milled.raw, kind, outcome)?;
+            }
         }
         only = outcome
             .and_then(|outcome| outcome.findings.messages.first())
@@ -102,6 +108,35 @@ pub(super) fn stream_with(
         finished.exit_code = STAYS_LOCKED;
     }
     Ok(finished)
+}
+
+/// A message and its copies. One message by itself becomes an mbox: nothing else holds several.
+fn write_copies(
+    output: &mut dyn Write,
+    raw: &RawMessage,
+    kind: Kind,
+    outcome: Option<&Outcome>,
+) -> Result<()> {
+    let Some(outcome) = outcome else {
+        return Ok(());
+    };
+    let mut raw = raw.clone();
+    if kind != Kind::Mbox {
+        let root = outcome.findings.messages.first();
+        raw.lead = from_line(root.and_then(|root| root.date).unwrap_or(0));
+        raw.trail = b"\n".to_vec();
+        raw.meta.quoting = true;
+    }
+    for edits in outcome.edits.iter().chain(&outcome.copies) {
+        let place = Path::new("standard output");
+        write_message(output, place, &raw, Kind::Mbox, Some(edits), &mut |_| {})?;
+    }
+    Ok(())
+}
+
+/// The From_ line of RFC 4155 for a message whose sender's machine is not known.
+fn from_line(seconds: i64) -> Vec<u8> {
+    format!("From MAILER-DAEMON {}\n", crate::text::asctime(seconds)).into_bytes()
 }
 
 fn done(kind: Kind, bytes: u64, sha256: String, messages: u64) -> MailboxDone {

@@ -160,6 +160,7 @@ impl Facts {
             opened_with: None,
             opened_for: Vec::new(),
             header_conflicts: Some(0),
+            concerns: Vec::new(),
         }
     }
 }

@@ -9,12 +9,10 @@
 //! | [`verify`] | what a signed layer amounts to, but for its chain |
 //! | [`walk`] | the layers of a message, outside in |
 //! | [`sign`] | a message, signed |
+//! | [`encrypt`] | a message, encrypted to its recipients |
 //! | [`judge`] | from findings and chains to verdicts |
 
-use std::sync::Arc;
-
 use crate::cert::cache::CertCache;
-use crate::cert::certificate::Certificate;
 use crate::cert::pool::Pool;
 use crate::crypto::cipher::ContentCipher;
 use crate::keys::{KeyRing, MessageSecrets};
@@ -22,9 +20,11 @@ use crate::limits::Limits;
 use crate::message::headers::Headers;
 use crate::message::rewrite;
 use crate::smime::find;
+use crate::smime::seal::Recipient;
 
 use outcome::{Action, Findings, Integrity, MessageFinding, Outcome, Reason};
 
+pub mod encrypt;
 pub mod facts;
 pub mod judge;
 pub mod outcome;
@@ -71,7 +71,7 @@ pub struct Plan {
     /// To each message.
     pub task: Task,
     /// For whom what is encrypted anew is.
-    pub recipients: Vec<Arc<Certificate>>,
+    pub recipients: Vec<Recipient>,
     /// The cipher of content that is encrypted anew.
     pub cipher: ContentCipher,
     /// Whether parts and attached messages are opened with keys that the message does not address
@@ -85,6 +85,8 @@ pub enum Task {
     Mill(Opening),
     /// It is signed.
     Sign(sign::Signing),
+    /// It is encrypted.
+    Encrypt(encrypt::Encrypting),
 }
 
 impl Task {
@@ -93,6 +95,7 @@ impl Task {
         match self {
             Self::Mill(opening) => format!("{opening:?}"),
             Self::Sign(signing) => signing.name(),
+            Self::Encrypt(encrypting) => encrypting.name(),
         }
     }
 }
@@ -130,6 +133,7 @@ pub fn process(context: &Context, input: &Input<'_>) -> Outcome {
     match &context.plan.task {
         Task::Mill(opening) => mill(context, input, *opening),
         Task::Sign(signing) => sign::message(context, signing, input),
+        Task::Encrypt(encrypting) => encrypt::message(context, encrypting, input),
     }
 }
 

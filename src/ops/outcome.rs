@@ -270,6 +270,9 @@ pub struct Outcome {
     /// Signatures (indices into [`Findings::signatures`]) that the message keeps as it is to be
     /// written: the layers inside what was opened.
     pub surviving: Vec<usize>,
+    /// Further messages that are made of this one and written behind it: copies for recipients
+    /// whom the others must not see.
+    pub copies: Vec<Vec<Piece>>,
 }
 
 /// Everything about one message that reports are made of. It is complete but for chains, which
@@ -336,6 +339,10 @@ pub struct MessageFinding {
     /// Fields whose protected and outer values differ; `None` where an encrypted layer, in which
     /// the protected ones would lie, stayed closed.
     pub header_conflicts: Option<u32>,
+    /// Addresses that the outcome is about, such as those whose certificate is not known, each with
+    /// why where that is not plain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub concerns: Vec<String>,
 }
 
 /// Which signatures (indices into [`Findings::signatures`]) make a message's verdict.
@@ -399,6 +406,9 @@ pub struct SignatureFinding {
     pub received: Option<i64>,
     /// Reasons known without the chain.
     pub reasons: Vec<Reason>,
+    /// `SMIMECapabilities` that an intact signature covers: base64 of their DER.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub capabilities: String,
 }
 
 impl SignatureFinding {

@@ -14,7 +14,7 @@ use crate::cms::oid::Oid;
 use crate::keys::KeyRing;
 use crate::keys::keyring::KeyFileStatus;
 use crate::limits::Budget;
-use crate::message::headers::Headers;
+use crate::message::headers::{Headers, LineEnding};
 use crate::message::{rewrite, transfer, transport};
 use crate::smime::find;
 use crate::smime::sign::{self, Form, Signer};
@@ -217,29 +217,44 @@ fn signed(
         return Err((Action::Refused, "no-message"));
     }
     let headers = Headers::parse(input.bytes);
-    let signer = signing.choose(context, &signing.address(&headers)?)?;
     let stored = transport::root_entity(input.bytes, &headers);
+    let ending = headers.line_ending();
     // What is signed is what was sent: without the mailbox's quoting, unless that is what an inner
     // signature covers.
     let sent = input.quoting.then(|| transfer::unquote_from(&stored));
     let mut refusal = (Action::Refused, "signature-would-break");
     for entity in sent.flatten().iter().chain([&stored]) {
-        let written = sign::sign(
-            entity,
-            &signer,
-            context.now,
-            signing.form,
-            headers.line_ending(),
-            &mut Budget::new(&context.limits),
-        )
-        .map_err(|_| (Action::Refused, "cannot-sign-with-key"))?;
-        let edits = rewrite::replace_root(input.bytes, &headers, &written);
-        match prove(context, input, before, &signer, &edits) {
-            Ok(()) => return Ok(edits),
+        match signed_entity(context, signing, input, before, &headers, (entity, ending)) {
+            Ok(written) => return Ok(rewrite::replace_root(input.bytes, &headers, &written)),
             Err(why) => refusal = why,
         }
     }
     Err(refusal)
+}
+
+/// The signed form, with these line ends, of an entity that is what the message holds; proven in the
+/// message's place.
+pub(super) fn signed_entity(
+    context: &Context,
+    signing: &Signing,
+    input: &Input<'_>,
+    before: &Outcome,
+    headers: &Headers<'_>,
+    (entity, ending): (&[u8], LineEnding),
+) -> Result<Vec<u8>, Refusal> {
+    let signer = signing.choose(context, &signing.address(headers)?)?;
+    let written = sign::sign(
+        entity,
+        &signer,
+        context.now,
+        signing.form,
+        ending,
+        &mut Budget::new(&context.limits),
+    )
+    .map_err(|_| (Action::Refused, "cannot-sign-with-key"))?;
+    let edits = rewrite::replace_root(input.bytes, headers, &written);
+    prove(context, input, before, &signer, &edits)?;
+    Ok(written)
 }
 
 /// The one address that a message is from. Several, or a field that another reader may read

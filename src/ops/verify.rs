@@ -2,6 +2,7 @@
 
 use crate::cert::certificate::{Certificate, serial_hex};
 use crate::cert::{name, policy};
+use crate::cms::Attributes;
 use crate::cms::signers::{SignerId, SignerInfo};
 use crate::smime::check::SignerCheck;
 use crate::text::hex;
@@ -50,6 +51,15 @@ pub fn finding(
     finding.signing_time = check.signing_time;
     finding.integrity = check.integrity;
     finding.malformed = check.malformed;
+    if finding.integrity == Integrity::Intact && !finding.malformed {
+        let said = signer
+            .signed_attributes
+            .as_ref()
+            .and_then(Attributes::smime_capabilities);
+        finding.capabilities = said.map_or_else(String::new, |list| {
+            base64_simd::STANDARD.encode_to_string(list.as_bytes())
+        });
+    }
     finding.reasons = check.reasons;
     if policy::digest_strength(&finding.digest, verdict_time).max(other) != Strength::Strong {
         finding.reasons.push("weak-digest".into());
@@ -109,6 +119,7 @@ fn unsigned(
         time_is_claim: time_source == TimeSource::Signing && context.clock != Clock::Signing,
         received: facts.received,
         reasons: Vec::new(),
+        capabilities: String::new(),
     }
 }
 

@@ -115,6 +115,13 @@ impl Adviser {
                     "This version of p7mill does not know what it needs ({reason}): try a later version."
                 )
             }
+            Action::Refused if reason == "recipient-unknown" || reason == "recipient-unusable" => {
+                format!(
+                    "No certificate may be used for {}: harvest a message that they signed into --store, or name a \
+                 certificate file with --to.",
+                    message.concerns.join(", ")
+                )
+            }
             Action::Refused => refused(reason),
             _ => String::new(),
         }
@@ -175,6 +182,13 @@ fn refused(reason: &str) -> String {
         }
         "inside-signature" => {
             "Opening the part would break the signature around it: save that part as a file and open it alone.".into()
+        }
+        "no-addressees" => "It names nobody to encrypt to: add --to, or --recovery.".into(),
+        "recipient-unreadable" => {
+            "Its To, Cc or Bcc field cannot be read for certain: correct the field, or encrypt it to --to alone.".into()
+        }
+        "cannot-encrypt" => {
+            "A certificate named with --to or found in the store has a key that cannot be encrypted to.".into()
         }
         "carrier-unchanged" => "The message around it stays as it was: see that message's row.".into(),
         "internal-error" => {

@@ -28,8 +28,21 @@ pub struct MessageRecord {
     pub trail: Option<String>,
     /// What `ops` says.
     pub findings: Findings,
-    /// Where it was written; `None` without an output folder.
+    /// Where it was written; `None` without an output folder, and where it was withheld.
     pub out: Option<OutPlace>,
+    /// Where copies of it for blind recipients were written, behind it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub copies: Vec<OutPlace>,
+    /// It was not written, since it would have been readable.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub withheld: bool,
+}
+
+impl MessageRecord {
+    /// Every message that was written for it.
+    pub fn places(&self) -> impl Iterator<Item = &OutPlace> {
+        self.out.iter().chain(&self.copies)
+    }
 }
 
 /// Where a message was written.

@@ -6,6 +6,9 @@ use crate::text::terminal_safe;
 /// Rows of the table of missing keys that a terminal shows.
 const MISSING_SHOWN: usize = 10;
 
+/// Addresses without a certificate that a terminal shows.
+const UNKNOWN_SHOWN: usize = 20;
+
 /// What a summary has to know of the run beside its totals, to give no advice that was just followed
 /// and to point at nothing that is not there.
 #[derive(Debug, Clone, Copy, Default)]
@@ -40,9 +43,12 @@ impl Totals {
         self.outcome_lines(&mut lines);
         self.signature_lines(telling, &mut lines);
         self.failure_lines(telling, &mut lines);
+        self.unknown_lines(&mut lines);
         self.locked_lines(telling, &mut lines);
         self.file_lines(telling, &mut lines);
-        self.missing_lines(telling, &mut lines);
+        if telling.command != "encrypt" {
+            self.missing_lines(telling, &mut lines);
+        }
         lines.iter().map(|line| terminal_safe(line)).collect()
     }
 
@@ -60,14 +66,23 @@ impl Totals {
         };
         match self.written {
             None => found + &unread.unwrap_or_default(),
-            Some(written) if written == self.messages => {
+            Some(written) if written + self.withheld == self.messages => {
+                let withheld = match self.withheld {
+                    0 => String::new(),
+                    number => format!(", {number} left out"),
+                };
+                let copies = match self.copies {
+                    0 => String::new(),
+                    1 => ", 1 copy for a blind recipient".to_owned(),
+                    number => format!(", {number} copies for blind recipients"),
+                };
                 let rest = unread.unwrap_or_else(|| ": all accounted for".to_owned());
-                format!("{found}, {written} written{rest}")
+                format!("{found}, {written} written{withheld}{copies}{rest}")
             }
             Some(written) => {
                 format!(
                     "{found}, but {written} written: {} MISSING{}",
-                    self.messages.abs_diff(written),
+                    self.messages.abs_diff(written + self.withheld),
                     unread.unwrap_or_default()
                 )
             }
@@ -116,6 +131,7 @@ impl Totals {
         let failed = self.failed();
         if failed > 0 {
             let became = match (telling.writes, failed) {
+                (true, _) if telling.command == "encrypt" => "cannot be encrypted; not written",
                 (false, _) => "cannot be opened",
                 (true, 1) => "failed and stayed as it was",
                 (true, _) => "failed and stayed as they were",
@@ -154,6 +170,30 @@ impl Totals {
                 "{} let pass by --accept",
                 plural(self.accepted, "failure")
             ));
+        }
+    }
+
+    /// Whose certificates are needed before mail to them can be encrypted.
+    fn unknown_lines(&self, lines: &mut Vec<String>) {
+        if self.unknown_recipients.is_empty() {
+            return;
+        }
+        lines.push(
+            "no certificate to encrypt to is known for these addresses; harvest a message that they signed, or name \
+             --to CERTFILE:"
+                .into(),
+        );
+        let mut pairs: Vec<_> = self.unknown_recipients.iter().collect();
+        pairs.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+        lines.extend(
+            pairs
+                .iter()
+                .take(UNKNOWN_SHOWN)
+                .map(|(address, number)| format!("  {address}: {}", plural(**number, "message"))),
+        );
+        let more = pairs.len().saturating_sub(UNKNOWN_SHOWN);
+        if more > 0 {
+            lines.push(format!("  … and {more} more"));
         }
     }
 

@@ -26,6 +26,7 @@ pub(crate) fn finding(action: Action) -> MessageFinding {
         opened_with: None,
         opened_for: Vec::new(),
         header_conflicts: Some(0),
+        concerns: Vec::new(),
     }
 }
 
@@ -44,6 +45,8 @@ pub(crate) fn message(mailbox: &str, ordinal: u64, action: Action) -> MessageRec
             ..Findings::default()
         },
         out: None,
+        copies: Vec::new(),
+        withheld: false,
     }
 }
 
@@ -89,5 +92,6 @@ pub(crate) fn signature(cert_sha256: &str) -> SignatureFinding {
         time_is_claim: false,
         received: Some(0),
         reasons: Vec::new(),
+        capabilities: String::new(),
     }
 }

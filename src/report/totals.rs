@@ -19,6 +19,9 @@ const SIGNATURES_NAMED: usize = 10;
 /// What `sign` returns where the key of its one message stays locked (contract: Exit codes).
 const KEY_STAYS_LOCKED: u8 = 12;
 
+/// Addresses without a certificate that are counted one by one.
+const MOST_UNKNOWN: usize = 10_000;
+
 type Counts = BTreeMap<String, u64>;
 
 /// What a run found and did. The same inputs give the same totals.
@@ -32,6 +35,15 @@ pub struct Totals {
     pub bytes: u64,
     /// Messages written; `None` without an output folder.
     pub written: Option<u64>,
+    /// Messages that were not written, since they would have been readable among encrypted ones.
+    #[serde(default)]
+    pub withheld: u64,
+    /// Copies for blind recipients, written beside the messages.
+    #[serde(default)]
+    pub copies: u64,
+    /// Addresses without a certificate to encrypt to, and how many messages each keeps back.
+    #[serde(default)]
+    pub unknown_recipients: Counts,
     /// By form.
     pub forms: Counts,
     /// By outcome; they add up to [`Totals::messages`].
@@ -112,6 +124,8 @@ impl Totals {
         if let Some(written) = &mut self.written {
             *written += u64::from(record.out.is_some());
         }
+        self.withheld += u64::from(record.withheld);
+        self.copies += record.copies.len() as u64;
         for recipient in &record.findings.recipients {
             self.algorithm("key_encryption", &recipient.key_encryption);
         }
@@ -138,6 +152,13 @@ impl Totals {
             if let Some(cipher) = ContentCipher::from_name(cipher) {
                 let grade = if cipher.is_weak() { "weak" } else { "strong" };
                 self.algorithm("content_encryption_strength", grade);
+            }
+        }
+        for concern in &finding.concerns {
+            if self.unknown_recipients.len() < MOST_UNKNOWN
+                || self.unknown_recipients.contains_key(concern)
+            {
+                count(&mut self.unknown_recipients, concern);
             }
         }
         if finding.action.is_failure() {
@@ -243,7 +264,9 @@ impl Totals {
         if command == "sign" && self.messages == 1 && locked {
             return KEY_STAYS_LOCKED;
         }
-        let lost = self.written.is_some_and(|written| written != self.messages);
+        let lost = self
+            .written
+            .is_some_and(|written| written + self.withheld != self.messages);
         if self.failed() > 0 || self.failed_files > 0 || lost {
             3
         } else if command == "verify" && !self.all_valid() {

@@ -22,7 +22,7 @@ use crate::fsio;
 use crate::keys::keyring::KeyRing;
 use crate::ops::judge::{self, Chains, Judged};
 use crate::ops::outcome::{Action, CertificateFinding, Findings, Verdict};
-use crate::store::Sighting;
+use crate::store::{SaidCapabilities, Sighting};
 use crate::text;
 
 /// The records of a run, walked anew at every call.
@@ -106,7 +106,8 @@ pub fn write(
                     let Some(certificate) = evidence.certificate(&finding.sha256) else {
                         continue;
                     };
-                    if let Some(sighting) = sighting(&record, certificate, testimony) {
+                    let said = said_capabilities(finding, &record.findings, &judged);
+                    if let Some(sighting) = sighting(&record, certificate, testimony, said) {
                         on_sighting(certificate, sighting)?;
                     }
                 }
@@ -283,11 +284,35 @@ fn testimony(
     testimony
 }
 
+/// What the signer's program reads, as the latest of its valid signatures in this message says.
+fn said_capabilities(
+    finding: &CertificateFinding,
+    findings: &Findings,
+    judged: &[(Chains, Judged)],
+) -> Option<SaidCapabilities> {
+    let valid = finding.signed.iter().filter_map(|index| {
+        let signature = findings.signatures.get(*index)?;
+        let (_, judged) = judged.get(*index)?;
+        (judged.verdict == Verdict::Valid).then_some(signature)
+    });
+    let said = valid.filter_map(|signature| {
+        Some(SaidCapabilities {
+            der: base64_simd::STANDARD
+                .decode_to_vec(&signature.capabilities)
+                .ok()
+                .filter(|der| !der.is_empty())?,
+            at: signature.signing_time.unwrap_or(signature.verdict_time),
+        })
+    });
+    said.max_by(|a, b| (a.at, &a.der).cmp(&(b.at, &b.der)))
+}
+
 /// For the certificate store; `None` where the message was not hashed.
 fn sighting(
     record: &MessageRecord,
     certificate: &Certificate,
     testimony: Testimony,
+    capabilities: Option<SaidCapabilities>,
 ) -> Option<Sighting> {
     let root = record.findings.messages.first();
     Some(Sighting {
@@ -299,6 +324,7 @@ fn sighting(
         date: testimony.date,
         usable: testimony.proven,
         reasons: testimony.reasons,
+        capabilities,
     })
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
 
 use super::status::{Status, issuer_key, settle, stored};
-use super::{Store, failure};
+use super::{Store, failure, schema};
 use crate::cert::Certificate;
 use crate::error::Result;
 use crate::ops::outcome::Reason;
@@ -26,6 +26,17 @@ pub struct Sighting {
     pub usable: bool,
     /// Why not, where it is not.
     pub reasons: Vec<Reason>,
+    /// What the signer's program said it reads.
+    pub capabilities: Option<SaidCapabilities>,
+}
+
+/// `SMIMECapabilities` as a signature says them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SaidCapabilities {
+    /// The attribute's value, DER.
+    pub der: Vec<u8>,
+    /// When the signature was made, as it claims; Unix seconds.
+    pub at: i64,
 }
 
 /// What an insertion changed.
@@ -63,7 +74,7 @@ impl Store {
                     .iter()
                     .filter(|s| s.cert_sha256 == certificate.sha256)
                 {
-                    changed += see(transaction, sighting)?;
+                    changed += see(transaction, sighting)? + learn(transaction, sighting)?;
                 }
                 let (status, reasons) = settle(transaction, certificate, old_status, is_ca)?;
                 let same = old.as_ref() == Some(&(status, reasons.clone(), is_ca));
@@ -112,6 +123,8 @@ impl Store {
         work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
         let path = &self.path;
+        self.version = schema::migrate(&self.connection, self.version)
+            .map_err(|source| failure(path, source))?;
         let connection = &mut self.connection;
         let run = || {
             let transaction =
@@ -171,6 +184,21 @@ fn see(connection: &Connection, sighting: &Sighting) -> rusqlite::Result<usize> 
             sighting.usable,
             reasons,
         ])
+}
+
+/// Keeps what a proven signature says of its signer's program, if it is the latest that does; 1 where
+/// that changed anything. Of two at one time the greater stays: the order of reading decides nothing.
+fn learn(connection: &Connection, sighting: &Sighting) -> rusqlite::Result<usize> {
+    let Some(said) = sighting.capabilities.as_ref().filter(|_| sighting.usable) else {
+        return Ok(0);
+    };
+    connection
+        .prepare_cached(
+            "UPDATE certificates SET capabilities = ?2, capabilities_at = ?3
+             WHERE sha256 = ?1
+               AND (capabilities_at IS NULL OR (?3, ?2) > (capabilities_at, capabilities))",
+        )?
+        .execute(params![sighting.cert_sha256, said.der, said.at])
 }
 
 fn set(

@@ -3,7 +3,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Row, params, params_from_iter};
 
-use super::{Status, Store};
+use super::{Status, Store, schema};
 use crate::error::Result;
 use crate::ops::outcome::Reason;
 
@@ -40,6 +40,8 @@ pub struct StoredCertificate {
     pub last_seen: Option<i64>,
     /// In how many messages it was seen.
     pub count: u64,
+    /// `SMIMECapabilities` of its owner's latest proven signature, DER.
+    pub capabilities: Option<Vec<u8>>,
 }
 
 /// One message that a certificate was seen in.
@@ -122,8 +124,13 @@ impl Store {
             "SELECT sha256, der, subject, issuer, serial, ski, not_before, not_after, is_ca, status, reasons,
                     (SELECT min(date) FROM sightings WHERE cert = sha256),
                     (SELECT max(date) FROM sightings WHERE cert = sha256),
-                    (SELECT count(*) FROM sightings WHERE cert = sha256)
+                    (SELECT count(*) FROM sightings WHERE cert = sha256), {}
              FROM certificates WHERE {} ORDER BY sha256",
+            if schema::keeps_capabilities(self.version) {
+                "capabilities"
+            } else {
+                "NULL"
+            },
             conditions.join(" AND ")
         );
         let mut found: Vec<StoredCertificate> = self
@@ -161,6 +168,7 @@ fn read_certificate(row: &Row<'_>) -> rusqlite::Result<StoredCertificate> {
         first_seen: row.get(11)?,
         last_seen: row.get(12)?,
         count: u64::try_from(row.get::<_, i64>(13)?).unwrap_or(0),
+        capabilities: row.get(14)?,
     })
 }
 

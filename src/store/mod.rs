@@ -18,7 +18,7 @@ mod schema;
 mod select;
 mod status;
 
-pub use insert::{Inserted, Sighting};
+pub use insert::{Inserted, SaidCapabilities, Sighting};
 pub use list::{Filter, StoredCertificate, StoredSighting};
 pub use select::{Candidate, Choice, Refused};
 pub use status::Status;
@@ -27,6 +27,8 @@ pub use status::Status;
 pub struct Store {
     // Fields drop in this order: the lock outlives the connection.
     connection: Connection,
+    /// Of the tables in the file.
+    version: i32,
     path: PathBuf,
     _lock: fsio::Lock,
 }
@@ -66,13 +68,13 @@ impl Store {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection =
             Connection::open_with_flags(path, flags).map_err(|source| failure(path, source))?;
-        let store = Self {
+        let version = schema::prepare(&connection, path)?;
+        Ok(Self {
             connection,
+            version,
             path: path.to_path_buf(),
             _lock: lock,
-        };
-        schema::prepare(&store.connection, path)?;
-        Ok(store)
+        })
     }
 
     /// The store's file.
@@ -126,6 +128,7 @@ mod tests {
             date: Some(i64::from(message)),
             usable: reason.is_none(),
             reasons: reason.into_iter().map(Reason::from).collect(),
+            capabilities: None,
         }
     }
 
@@ -373,9 +376,9 @@ mod tests {
         assert!(usage(&foreign).contains("another program"));
         Connection::open(&path)
             .unwrap()
-            .execute_batch("PRAGMA user_version = 2")
+            .execute_batch("PRAGMA user_version = 9")
             .unwrap();
-        assert!(usage(&path).contains("version 2"));
+        assert!(usage(&path).contains("version 9"));
         let mail = dir.path().join("mail");
         std::fs::copy("Cargo.toml", &mail).unwrap();
         assert!(usage(&mail).contains("not a certificate store"));
@@ -418,5 +421,66 @@ mod tests {
             ..Filter::default()
         };
         assert_eq!(export::pem::pem_of(&store, &quarantined).unwrap(), "");
+    }
+
+    #[test]
+    fn a_store_of_version_1_is_read_as_it_is_and_migrated_when_it_is_filled() {
+        let pki = Pki::new();
+        pki.issue(&Spec::root("ca"));
+        let ann = pki.issue(&Spec::leaf("ann", "ca"));
+        let (dir, mut store) = store();
+        insert(&mut store, &ann, 1, None);
+        store
+            .connection
+            .execute_batch(
+                "ALTER TABLE certificates DROP COLUMN capabilities;
+                 ALTER TABLE certificates DROP COLUMN capabilities_at; PRAGMA user_version = 1;",
+            )
+            .unwrap();
+        drop(store);
+        let path = dir.path().join("certs.db");
+        let before = crate::fsio::read(&path).unwrap();
+        let mut store = Store::open(&path, false).unwrap();
+        assert_eq!(
+            store
+                .for_address("ann@example.com", MID_2021)
+                .unwrap()
+                .len(),
+            1
+        );
+        assert_eq!(crate::fsio::read(&path).unwrap(), before);
+        assert_eq!(insert(&mut store, &ann, 2, None), word(Status::Usable, ""));
+        drop(store);
+        let store = Store::open(&path, false).unwrap();
+        assert_eq!(
+            (store.version, store.certificates().unwrap()[0].count),
+            (2, 2)
+        );
+    }
+
+    #[test]
+    fn the_latest_proven_signature_says_what_its_owner_reads() {
+        let pki = Pki::new();
+        pki.issue(&Spec::root("ca"));
+        let ann = pki.issue(&Spec::leaf("ann", "ca"));
+        let (_dir, mut store) = store();
+        let mut say = |message: u8, reason: Option<&'static str>, at: i64, body: u8| {
+            let mut sighting = seen(&ann, message, reason);
+            sighting.capabilities = Some(SaidCapabilities {
+                der: vec![0x30, 2, 5, body],
+                at,
+            });
+            let batch = [(Arc::clone(&ann), vec![sighting], false)];
+            store.insert(&batch).unwrap();
+            store.certificates().unwrap()[0].capabilities.clone()
+        };
+        assert_eq!(say(1, Some("digest-mismatch"), 50, 0), None);
+        assert_eq!(say(2, None, 10, 1), Some(vec![0x30, 2, 5, 1]));
+        assert_eq!(say(3, None, 30, 3), Some(vec![0x30, 2, 5, 3]));
+        assert_eq!(say(4, None, 20, 2), Some(vec![0x30, 2, 5, 3]));
+        assert_eq!(
+            say(5, Some("address-mismatch"), 40, 4),
+            Some(vec![0x30, 2, 5, 3])
+        );
     }
 }

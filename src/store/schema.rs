@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// Marks a SQLite file as p7mill's (`PRAGMA application_id`): "p7ml".
 const APPLICATION_ID: i32 = 0x7037_6d6c;
 /// The version of the tables below (`PRAGMA user_version`).
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 const TABLES: &str = "
 CREATE TABLE certificates (
@@ -25,7 +25,9 @@ CREATE TABLE certificates (
     not_after  INTEGER NOT NULL,
     is_ca      INTEGER NOT NULL,
     status     TEXT NOT NULL CHECK (status IN ('usable', 'quarantined', 'ca', 'given')),
-    reasons    TEXT NOT NULL   -- joined by spaces
+    reasons    TEXT NOT NULL,  -- joined by spaces
+    capabilities    BLOB,      -- SMIMECapabilities of the owner's latest proven signature
+    capabilities_at INTEGER    -- when that was made, as it claims
 ) STRICT;
 CREATE TABLE addresses (
     cert     BLOB NOT NULL REFERENCES certificates (sha256) ON DELETE CASCADE,
@@ -45,9 +47,16 @@ CREATE TABLE sightings (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// Brings a file of version 1 to the present one: what version 1 did not keep is empty.
+const FROM_VERSION_1: &str = "
+ALTER TABLE certificates ADD COLUMN capabilities BLOB;
+ALTER TABLE certificates ADD COLUMN capabilities_at INTEGER;
+";
+
 /// Sets the connection up and makes the tables in an empty file; refuses a file that is another
-/// program's or a later version's.
-pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<()> {
+/// program's or a later version's. Gives the version of the tables: a file of an earlier one is left
+/// as it is, since it may only be read.
+pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<i32> {
     let fail = |source| failure(path, source);
     connection
         .execute_batch(
@@ -60,7 +69,7 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<()> {
     let version = number("PRAGMA user_version").map_err(fail)?;
     let objects = number("SELECT count(*) FROM sqlite_schema").map_err(fail)?;
     match (application, version, objects) {
-        (APPLICATION_ID, VERSION, _) => Ok(()),
+        (APPLICATION_ID, known @ 1..=VERSION, _) => Ok(known),
         (APPLICATION_ID, newer, _) => Err(Error::Usage(format!(
             "{}: a certificate store of version {newer}, and this p7mill knows version {VERSION}; use the p7mill that \
              wrote it, or a later one",
@@ -71,10 +80,26 @@ pub(super) fn prepare(connection: &Connection, path: &Path) -> Result<()> {
                 "BEGIN IMMEDIATE; {TABLES} PRAGMA application_id = {APPLICATION_ID}; \
                  PRAGMA user_version = {VERSION}; COMMIT;"
             ))
-            .map_err(fail),
+            .map_err(fail)
+            .map(|()| VERSION),
         _ => Err(Error::Usage(format!(
             "{}: a SQLite file of another program",
             path.display()
         ))),
     }
+}
+
+/// Brings the tables of version `known` to the present one, all or nothing.
+pub(super) fn migrate(connection: &Connection, known: i32) -> rusqlite::Result<i32> {
+    if known == 1 {
+        connection.execute_batch(&format!(
+            "BEGIN IMMEDIATE; {FROM_VERSION_1} PRAGMA user_version = {VERSION}; COMMIT;"
+        ))?;
+    }
+    Ok(VERSION)
+}
+
+/// Whether tables of version `known` keep capabilities.
+pub(super) fn keeps_capabilities(known: i32) -> bool {
+    known >= 2
 }

@@ -1,10 +1,12 @@
 //! Which certificate to encrypt to for an address, and why no other.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::{Filter, Status, Store, StoredCertificate};
 use crate::cert::Certificate;
+use crate::cms::Capabilities;
 use crate::error::Result;
 use crate::ops::outcome::Reason;
 
@@ -15,6 +17,8 @@ pub struct Candidate {
     pub certificate: Arc<Certificate>,
     /// Why it may be chosen, in words for people.
     pub why: String,
+    /// What its owner's program last said it reads.
+    pub capabilities: Option<Capabilities>,
 }
 
 /// A certificate of the address that is not chosen.
@@ -59,7 +63,35 @@ impl Store {
                 }),
             }
         }
-        choice.candidates.sort_by_key(|candidate| {
+        choice.sort();
+        Ok(choice)
+    }
+
+    /// What [`Store::choose`] says of every address that the store knows, by the address in lower
+    /// case: for those who choose for many messages, and in parallel.
+    pub fn choices(&self, at: i64) -> Result<HashMap<String, Choice>> {
+        let mut choices: HashMap<String, Choice> = HashMap::new();
+        for stored in self.certificates()? {
+            let judged = judge(&stored, at);
+            for address in &stored.addresses {
+                let choice = choices.entry(address.to_ascii_lowercase()).or_default();
+                match &judged {
+                    Ok(candidate) => choice.candidates.push(candidate.clone()),
+                    Err(reasons) => choice.refused.push(Refused {
+                        sha256: stored.sha256,
+                        reasons: reasons.clone(),
+                    }),
+                }
+            }
+        }
+        choices.values_mut().for_each(Choice::sort);
+        Ok(choices)
+    }
+}
+
+impl Choice {
+    fn sort(&mut self) {
+        self.candidates.sort_by_key(|candidate| {
             let certificate = &candidate.certificate;
             (
                 Reverse(certificate.not_before),
@@ -67,7 +99,6 @@ impl Store {
                 certificate.sha256,
             )
         });
-        Ok(choice)
     }
 }
 
@@ -96,5 +127,6 @@ fn judge(stored: &StoredCertificate, at: i64) -> std::result::Result<Candidate, 
     Ok(Candidate {
         certificate: Arc::new(certificate),
         why,
+        capabilities: stored.capabilities.as_deref().and_then(Capabilities::parse),
     })
 }

@@ -7,13 +7,14 @@ use crate::support::{Sandbox, peers, repository};
 /// The smallest thing that is a message beyond doubt.
 const MESSAGE: &str = "From: a@b.example\nTo: c@d.example\nSubject: x\n\nx\n";
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 14] = [
     "scan",
     "verify",
     "harvest",
     "decrypt",
     "reencrypt",
     "sign",
+    "encrypt",
     "migrate",
     "check",
     "restore",
@@ -128,7 +129,6 @@ fn what_the_contract_promises_for_later_is_a_usage_error_that_says_so() {
     let sandbox = Sandbox::new();
     sandbox.write("A/1.eml", MESSAGE);
     let later = [
-        "encrypt A --to x --out O",
         "store find --store S a@b.example",
         "store add --store S x.pem",
         "store import --store S x",
@@ -146,9 +146,6 @@ fn what_the_contract_promises_for_later_is_a_usage_error_that_says_so() {
         "migrate A --out O --exclude *.mbox",
         "migrate A --out O --retry-failed",
         "migrate A --out O --to-format mbox",
-        "reencrypt A --keys K --to x --out O --recovery x",
-        "reencrypt A --keys K --to x --out O --to-self",
-        "reencrypt A --keys K --to x --out O --mode content --cipher auto",
         "verify A --trust T --policy strict",
     ];
     for line in later {
@@ -205,6 +202,11 @@ fn unusable_command_lines_are_told_apart_and_write_nothing() {
             "reencrypt A --keys K --to K/none.txt --out O --cipher aes-256-gcm",
             "--mode content",
         ),
+        ("encrypt A --out O", "--to-recipients"),
+        ("encrypt A --to-recipients --out O", "--store"),
+        ("encrypt A --to a@b.example --out O", "--store"),
+        ("encrypt A --to missing.pem", "--out"),
+        ("encrypt A --to x --sign --out O", "--as"),
         ("migrate A", "--out"),
         ("migrate - --out O", "standard input"),
         ("migrate A --out O --to x.pem", "--keys"),

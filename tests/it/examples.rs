@@ -19,7 +19,7 @@ struct Example {
     says: &'static str,
 }
 
-const EXAMPLES: [Example; 13] = [
+const EXAMPLES: [Example; 14] = [
     Example {
         command: "scan",
         after: &[],
@@ -61,6 +61,13 @@ const EXAMPLES: [Example; 13] = [
         code: 3,
         makes: Some("OUT/manifest.csv"),
         says: "157 signed",
+    },
+    Example {
+        command: "encrypt",
+        after: &[],
+        code: 3,
+        makes: Some("OUT/manifest.csv"),
+        says: "117 encrypted",
     },
     Example {
         command: "migrate",

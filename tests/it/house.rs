@@ -333,6 +333,7 @@ fn every_command_is_documented() {
         "decrypt",
         "reencrypt",
         "sign",
+        "encrypt",
         "migrate",
         "check",
         "restore",

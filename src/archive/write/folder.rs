@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fs::File;
+use std::hash::Hasher as _;
 use std::io::{self, BufWriter};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
@@ -54,6 +55,30 @@ impl Folder {
         edits: Option<&[Piece]>,
         on_content: OnContent<'_>,
     ) -> Result<(PathBuf, u64)> {
+        self.write(place, ordinal, raw, edits, false, on_content)
+    }
+
+    /// As [`Folder::append`], under another name than the message that `raw` is.
+    pub(super) fn append_copy(
+        &mut self,
+        place: &Path,
+        ordinal: u64,
+        raw: &RawMessage,
+        edits: &[Piece],
+        on_content: OnContent<'_>,
+    ) -> Result<(PathBuf, u64)> {
+        self.write(place, ordinal, raw, Some(edits), true, on_content)
+    }
+
+    fn write(
+        &mut self,
+        place: &Path,
+        ordinal: u64,
+        raw: &RawMessage,
+        edits: Option<&[Piece]>,
+        copy: bool,
+        on_content: OnContent<'_>,
+    ) -> Result<(PathBuf, u64)> {
         let temporary = place
             .join("tmp")
             .join(format!("{ordinal}{}", fsio::TEMP_SUFFIX));
@@ -68,6 +93,7 @@ impl Folder {
             return Err(misuse(place, "no pending message"));
         };
         let mut lines = LineCounter::default();
+        let mut digest = std::hash::DefaultHasher::new();
         let size = write_message(
             &mut out,
             &pending.temporary,
@@ -76,6 +102,7 @@ impl Folder {
             edits,
             &mut |bytes| {
                 lines.count(bytes);
+                digest.write(bytes);
                 on_content(bytes);
             },
         )?;
@@ -95,6 +122,12 @@ impl Folder {
                 raw.meta.received.unwrap_or(0),
                 raw.meta.flags
             )),
+        };
+        let name = if copy {
+            // What is encrypted is new each time, so nobody can have taken the name before.
+            copied(&name, digest.finish())
+        } else {
+            name
         };
         let name = if edits.is_some() {
             sized(
@@ -169,6 +202,22 @@ fn is_message_name(file: &Path) -> bool {
     matches!(parts.next(), Some(Component::Normal(folder)) if folder == "cur" || folder == "new")
         && matches!(parts.next(), Some(Component::Normal(_)))
         && parts.next().is_none()
+}
+
+/// The name of a copy: that of the message with something behind its stem that tells it apart.
+fn copied(file: &Path, digest: u64) -> PathBuf {
+    let name = file.file_name().unwrap_or_default().as_bytes();
+    let stem = maildir::base(name)
+        .split(|&b| b == b',')
+        .next()
+        .unwrap_or_default();
+    let info = name.get(stem.len()..).unwrap_or_default();
+    // Room for the rest in the longest name that a file may have.
+    let stem = stem.get(..stem.len().min(160)).unwrap_or_default();
+    let mark = format!(".bcc-{digest:016x}");
+    file.with_file_name(std::ffi::OsStr::from_bytes(
+        &[stem, mark.as_bytes(), info].concat(),
+    ))
 }
 
 /// A message's name with its stated sizes made true (`S=` as stored, `W=` with CRLF line ends).

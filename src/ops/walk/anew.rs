@@ -69,7 +69,7 @@ pub(super) fn splice(len: usize, ranges: &[(Range<usize>, Vec<u8>)]) -> Vec<Piec
 }
 
 /// A CMS object as an S/MIME entity (RFC 8551 §3.2).
-pub(super) fn object_as_entity(object: &[u8], ending: LineEnding) -> Vec<u8> {
+pub(in crate::ops) fn object_as_entity(object: &[u8], ending: LineEnding) -> Vec<u8> {
     let smime_type = match cms::sniff(object) {
         Some(oid) if oid == cms::oid::SIGNED_DATA => "signed-data",
         Some(oid) if oid == cms::oid::AUTH_ENVELOPED_DATA => "authEnveloped-data",
@@ -121,7 +121,7 @@ fn end_with_base64(mut out: Vec<u8>, object: &[u8], ending: LineEnding) -> Vec<u
 }
 
 /// An object that was encrypted without MIME headers around it.
-pub(super) fn bare_as_entity(object: &[u8], ending: LineEnding) -> Vec<u8> {
+pub(in crate::ops) fn bare_as_entity(object: &[u8], ending: LineEnding) -> Vec<u8> {
     let der = cms::armor::binary(object);
     object_as_entity(der.as_deref().unwrap_or(object), ending)
 }

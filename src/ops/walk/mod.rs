@@ -28,7 +28,7 @@ use super::{Context, Input, Opening};
 use entity::{Entity, Mail, Place, Replacement};
 use protection::Protected;
 
-mod anew;
+pub(super) mod anew;
 mod below;
 mod encrypted;
 mod entity;
@@ -92,6 +92,7 @@ pub fn message(context: &Context, input: &Input<'_>, opening: Opening) -> Outcom
         certificates: walker.certificates,
         edits,
         surviving,
+        copies: Vec::new(),
     }
 }
 

@@ -4,6 +4,7 @@
 pub(crate) mod der;
 pub(crate) mod page;
 pub(crate) mod peers;
+pub(crate) mod readers;
 pub(crate) mod sample;
 pub(crate) mod signed;
 pub(crate) mod table;
@@ -18,7 +19,8 @@ use std::process::{Command, Output, Stdio};
 pub(crate) const NOW: &str = "2026-11-23T00:00:00Z";
 
 /// The commands that have a clock.
-const WITH_CLOCK: [&str; 7] = [
+const WITH_CLOCK: [&str; 8] = [
+    "encrypt",
     "scan",
     "verify",
     "harvest",

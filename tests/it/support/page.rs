@@ -6,10 +6,6 @@ use super::repository;
 
 /// Holds what stands in `docs/PAGE` between the lines `<!-- NAME -->` and `<!-- /NAME -->` against
 /// `text`, a table that a test has produced. With `P7MILL_UPDATE_DOCS=1` the page is rewritten.
-#[allow(
-    dead_code,
-    reason = "the tables of interop.md come with the commands that write"
-)]
 #[track_caller]
 pub(crate) fn doc_table(page: &str, name: &str, text: &str) {
     let path = repository().join("docs").join(page);

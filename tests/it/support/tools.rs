@@ -187,6 +187,26 @@ impl Pki {
         ));
     }
 
+    /// Issues `NAME.pem` anew with one more extension, in the words of OpenSSL's configuration.
+    pub(crate) fn issue_with(&self, name: &str, serial: u32, extension: &str) {
+        let file = self.path().join(format!("{name}.ext"));
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, format!("{text}{extension}\n")).unwrap();
+        self.openssl(&format!(
+            "x509 -req -in {name}.csr -CA root.pem -CAkey root.key -set_serial {serial} -days 7300 -extfile {name}.ext \
+             -out {name}.pem"
+        ));
+    }
+
+    /// `NAME.p12` under the passphrase `secret`, protected as every program reads it.
+    pub(crate) fn pkcs12(&self, name: &str) -> PathBuf {
+        self.openssl(&format!(
+            "pkcs12 -export -inkey {name}.key -in {name}.pem -name {name} -out {name}.p12 -passout pass:secret \
+             -keypbe PBE-SHA1-3DES -certpbe PBE-SHA1-3DES -macalg SHA1"
+        ));
+        self.path().join(format!("{name}.p12"))
+    }
+
     /// A folder that holds the keys and certificates of some of them, as `--keys` takes it.
     pub(crate) fn keys_of(&self, names: &[&str]) -> PathBuf {
         let folder = self.path().join(format!("keys-{}", names.join("-")));

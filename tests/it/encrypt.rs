@@ -1,0 +1,270 @@
+//! `encrypt` over archives and pipes: nothing readable is written, nobody sees who is blind, and
+//! everything is accounted for.
+
+use std::path::Path;
+
+use crate::support::Sandbox;
+use crate::support::readers::{by_openssl, object_of};
+use crate::support::table::rows;
+use crate::support::tools::{LATER, Pki, openssl};
+use crate::support::trees;
+
+/// What may stand nowhere in OUT.
+const SECRET: &str = "the figurehead leaves at dawn";
+
+fn letter(fields: &str) -> String {
+    format!(
+        "From: ann@example.org\n{fields}Subject: plans\nDate: Mon, 23 Nov 2026 10:00:00 +0000\n\n{SECRET}\n"
+    )
+}
+
+fn pki() -> Pki {
+    let pki = Pki::new();
+    for (serial, name) in (0x4001..).zip(["ann", "bob", "eve", "archive"]) {
+        pki.person(name, "ec", serial);
+    }
+    pki
+}
+
+/// Three kinds of mailbox, each with a message to Bob, one with Eve as a blind recipient, and one to
+/// somebody of whom nothing is known.
+fn archive(sandbox: &Sandbox) {
+    let known = letter("To: bob@example.org\n");
+    let blind = letter("To: bob@example.org\nBcc: Eve <eve@example.org>\n");
+    let unknown = letter("To: bob@example.org, zoe@example.org\n");
+    let all = [&known, &blind, &unknown];
+    let mut mbox = String::new();
+    for (number, message) in all.iter().enumerate() {
+        let number = number + 1;
+        sandbox.write(&format!("A/tree/{number}.eml"), message);
+        sandbox.write(&format!("A/md/cur/170000000{number}.M1.host:2,S"), message);
+        mbox += &format!("From ann@example.org Mon Nov 23 10:00:00 2026\n{message}\n");
+    }
+    for folder in ["new", "tmp"] {
+        std::fs::create_dir_all(sandbox.path().join("A/md").join(folder)).unwrap();
+    }
+    sandbox.write("A/box.mbox", mbox);
+}
+
+fn encrypt(sandbox: &Sandbox, pki: &Pki, options: &str) -> crate::support::Ran {
+    let [bob, eve] = ["bob", "eve"].map(|name| pki.certificate(name).display().to_string());
+    let line = format!(
+        "encrypt A --to-recipients --to {bob} --to {eve} --out OUT --now {LATER} {options}"
+    );
+    sandbox.line(&line)
+}
+
+fn files_below(path: &Path) -> Vec<std::path::PathBuf> {
+    let mut files: Vec<_> = walkdir::WalkDir::new(path)
+        .into_iter()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.file_type().is_file())
+        .map(walkdir::DirEntry::into_path)
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn nothing_readable_is_written_and_who_is_unknown_is_named() {
+    let (sandbox, pki) = (Sandbox::new(), pki());
+    archive(&sandbox);
+    let ran = encrypt(&sandbox, &pki, "--no-originals").expect(3);
+    assert!(
+        ran.stdout.contains(
+            "9 messages in 5 mailboxes, 6 written, 3 left out, 3 copies for blind recipients: all accounted for"
+        ),
+        "{}",
+        ran.stdout
+    );
+    assert!(
+        ran.stdout.contains("zoe@example.org: 3 messages"),
+        "{}",
+        ran.stdout
+    );
+    let out = sandbox.path().join("OUT");
+    for file in files_below(&out) {
+        let text = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
+        assert!(!text.contains(SECRET), "{}", file.display());
+        let is_mail =
+            !file.starts_with(out.join("report")) && !file.starts_with(out.join(".p7mill"));
+        if is_mail {
+            assert!(!text.contains("zoe@"), "{}", file.display());
+        }
+    }
+    let failed = rows(&out.join("report/failed.csv"));
+    assert_eq!(failed.len(), 3);
+    for row in &failed {
+        assert_eq!(row.at("outcome"), "refused");
+        assert_eq!(row.at("reason"), "recipient-unknown");
+        assert!(row.at("what_to_do").contains("zoe@example.org"));
+    }
+    for row in rows(&out.join("report/messages.csv")) {
+        let written = !row.at("out_sha256").is_empty();
+        assert_eq!(written, row.at("outcome") == "encrypted");
+    }
+    sandbox.line("check OUT").expect(0);
+    let before = trees::tree(&out);
+    encrypt(&sandbox, &pki, "--no-originals").expect(3);
+    assert_eq!(trees::tree(&out), before, "a second run writes nothing");
+    // Who may read, and who may not.
+    let message = std::fs::read(out.join("A/tree/1.eml")).unwrap();
+    let object = sandbox.write("x.p7m", object_of(&message));
+    let text = by_openssl(&pki, "bob", &object).expect("Bob reads it");
+    assert!(String::from_utf8_lossy(&text).contains(SECRET));
+    assert_eq!(by_openssl(&pki, "eve", &object), None);
+}
+
+#[test]
+fn a_blind_recipient_gets_a_message_that_the_others_know_nothing_of() {
+    let (sandbox, pki) = (Sandbox::new(), pki());
+    archive(&sandbox);
+    encrypt(&sandbox, &pki, "").expect(3);
+    let out = sandbox.path().join("OUT/A");
+    let mbox = std::fs::read_to_string(out.join("box.mbox")).unwrap();
+    let mut messages: Vec<String> = mbox
+        .split("From ann@example.org Mon Nov 23")
+        .skip(1)
+        .map(|message| message.split_once('\n').unwrap().1.to_owned())
+        .collect();
+    messages.extend(
+        files_below(&out)
+            .iter()
+            .filter(|file| !file.ends_with("box.mbox"))
+            .map(|file| std::fs::read_to_string(file).unwrap()),
+    );
+    assert_eq!(messages.len(), 9);
+    let mut blind = 0;
+    for message in &messages {
+        let object = sandbox.write("x.p7m", object_of(message.as_bytes()));
+        let to_eve = by_openssl(&pki, "eve", &object).is_some();
+        let to_bob = by_openssl(&pki, "bob", &object).is_some();
+        assert_eq!(message.contains("eve@"), to_eve);
+        assert_ne!(to_eve, to_bob);
+        assert_eq!(message.contains("Bcc: eve@example.org\n"), to_eve);
+        let line = format!(
+            "cms -cmsout -print -noout -inform DER -in {}",
+            object.display()
+        );
+        let shown = openssl(pki.path(), &line).expect("cmsout");
+        let shown = String::from_utf8_lossy(&shown).into_owned();
+        assert_eq!(
+            shown.matches("d.issuerAndSerialNumber").count() + shown.matches("d.ktri").count(),
+            1,
+            "{shown}"
+        );
+        blind += u32::from(to_eve);
+    }
+    assert_eq!(blind, 3);
+    // Back again: copies go, what was left out is in the source only.
+    sandbox.line("check OUT").expect(0);
+    sandbox.line("restore OUT").expect(0);
+    sandbox.line("check OUT").expect(0);
+    let restored = std::fs::read_to_string(out.join("box.mbox")).unwrap();
+    let source = std::fs::read_to_string(sandbox.path().join("A/box.mbox")).unwrap();
+    assert!(source.starts_with(&restored) && restored.matches(SECRET).count() == 2);
+    let trees = |folder: &str| files_below(&out.join(folder)).len();
+    assert_eq!((trees("tree"), trees("md")), (2, 2));
+    for name in ["tree/1.eml", "tree/2.eml", "md/cur/1700000002.M1.host:2,S"] {
+        assert_eq!(
+            std::fs::read(out.join(name)).unwrap(),
+            std::fs::read(sandbox.path().join("A").join(name)).unwrap(),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn on_a_pipe_a_refused_message_is_nothing_at_all() {
+    let (sandbox, pki) = (Sandbox::new(), pki());
+    let bob = pki.certificate("bob").display().to_string();
+    let line = format!("encrypt - --to-recipients --to {bob} --now {LATER}");
+    let unknown = letter("To: zoe@example.org\n");
+    let ran = sandbox.line_with_input(&line, unknown.as_bytes()).expect(3);
+    assert_eq!(ran.stdout, "");
+    assert!(ran.stderr.contains("zoe@example.org"), "{}", ran.stderr);
+    let known = letter("To: bob@example.org\n");
+    let ran = sandbox.line_with_input(&line, known.as_bytes()).expect(0);
+    assert!(
+        ran.stdout
+            .starts_with("From: ann@example.org\nTo: bob@example.org\n")
+    );
+    // With a blind recipient there are two messages, and an mbox that holds them.
+    let eve = pki.certificate("eve").display().to_string();
+    let blind = letter("To: bob@example.org\nBcc: eve@example.org\n");
+    let line = format!("{line} --to {eve}");
+    let ran = sandbox.line_with_input(&line, blind.as_bytes()).expect(0);
+    assert!(
+        ran.stdout
+            .starts_with("From MAILER-DAEMON Mon Nov 23 10:00:00 2026\nFrom: ann")
+    );
+    assert_eq!(ran.stdout.matches("From MAILER-DAEMON ").count(), 2);
+    assert_eq!(ran.stdout.matches("eve@example.org").count(), 1);
+}
+
+#[test]
+fn a_certificate_that_was_not_named_must_be_good_and_one_that_was_need_not_be() {
+    let (sandbox, pki) = (Sandbox::new(), pki());
+    let bob = pki.certificate("bob").display().to_string();
+    let mail = letter("To: bob@example.org\n");
+    // Beside keys it is known, and long expired by then.
+    let keys = pki.path().join("known");
+    std::fs::create_dir(&keys).unwrap();
+    std::fs::copy(&bob, keys.join("bob.pem")).unwrap();
+    let keys = keys.display();
+    let late = "2099-01-01T00:00:00Z";
+    let ran = sandbox
+        .line_with_input(
+            &format!("encrypt - --to-recipients --keys {keys} --now {late}"),
+            mail.as_bytes(),
+        )
+        .expect(3);
+    assert_eq!(ran.stdout, "");
+    assert!(
+        ran.stderr.contains("bob@example.org (cert-expired)"),
+        "{}",
+        ran.stderr
+    );
+    for line in [
+        format!("encrypt - --to-recipients --keys {keys} --now {LATER}"),
+        format!("encrypt - --to-recipients --to {bob} --now {late}"),
+        // Somebody else's is encrypted to where it is named without --to-recipients.
+        format!(
+            "encrypt - --to {} --now {LATER}",
+            pki.certificate("eve").display()
+        ),
+    ] {
+        let ran = sandbox.line_with_input(&line, mail.as_bytes()).expect(0);
+        assert!(
+            !ran.stdout.contains(SECRET) && ran.stdout.contains("pkcs7-mime"),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn the_sender_and_a_recovery_key_read_it_too_and_a_signature_is_inside() {
+    let (sandbox, pki) = (Sandbox::new(), pki());
+    let [bob, archive] = ["bob", "archive"].map(|name| pki.certificate(name).display().to_string());
+    let keys = pki.keys_of(&["ann"]);
+    let line = format!(
+        "encrypt - --to-recipients --to {bob} --to-self --recovery {archive} --keys {} --sign --as ann@example.org \
+         --now {LATER}",
+        keys.display()
+    );
+    let mail = letter("To: bob@example.org\n");
+    let ran = sandbox.line_with_input(&line, mail.as_bytes()).expect(0);
+    let object = sandbox.write("x.p7m", object_of(ran.stdout.as_bytes()));
+    for name in ["bob", "ann", "archive"] {
+        let text =
+            by_openssl(&pki, name, &object).unwrap_or_else(|| panic!("{name} cannot read it"));
+        let inside = sandbox.write("inside.eml", &text);
+        let verify = format!(
+            "cms -verify -in {} -CAfile root.pem -no_check_time -purpose any",
+            inside.display()
+        );
+        let text = openssl(pki.path(), &verify).expect("a signature inside");
+        assert!(String::from_utf8_lossy(&text).contains(SECRET));
+    }
+    assert_eq!(by_openssl(&pki, "eve", &object), None);
+}
