@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 use cli::args::Cli;
 use cli::{diagnostic, printer};
+use p7mill::text::terminal_safe;
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 
 fn main() -> ExitCode {
@@ -28,6 +29,14 @@ fn main() -> ExitCode {
 /// Shows help, version or what is wrong with the command line.
 fn answer(error: &clap::Error) -> ExitCode {
     let code = u8::try_from(error.exit_code()).unwrap_or(2);
+    let text = error.to_string();
+    let safe: Vec<String> = text.lines().map(terminal_safe).collect();
+    if error.use_stderr() && safe.join("\n") != text.trim_end_matches('\n') {
+        // A word of the command line would act on the terminal; a shell may have made it of a
+        // file's name.
+        printer::complain(safe.join("\n").trim_end());
+        return ExitCode::from(code);
+    }
     match error.print() {
         // Help that cannot be written is a failure; help that nobody reads to its end is not.
         Err(failed) if failed.kind() != std::io::ErrorKind::BrokenPipe => {

@@ -54,7 +54,7 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
         .map(jiff::Timestamp::as_second)
 }
 
-/// `text` with every control, bidirectional-override and line-separating character written as
+/// `text` with every control, bidirectional, line-separating and invisible character written as
 /// `\u{…}`, so that a terminal shows only what p7mill itself drew.
 pub fn terminal_safe(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -70,7 +70,8 @@ pub fn terminal_safe(text: &str) -> String {
 
 fn is_unsafe_to_show(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// A path's bytes as text: UTF-8 where it is, any other byte and the backslash as `\xNN`, so that

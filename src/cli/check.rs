@@ -3,7 +3,7 @@
 use p7mill::Result;
 use p7mill::engine;
 use p7mill::report::summary::plural;
-use p7mill::text::escape_path;
+use p7mill::text::{escape_path, terminal_safe};
 
 use super::args::CheckArgs;
 use super::paths;
@@ -18,13 +18,16 @@ pub(crate) fn run(arguments: &CheckArgs, printer: &Printer) -> Result<u8> {
     }
     if differences.is_empty() {
         let well = printer.tone(Tone::Good, "matches its manifest");
-        printer.summary(&format!("{} {well}\n", escape_path(&arguments.out)))?;
+        printer.summary(&format!(
+            "{} {well}\n",
+            terminal_safe(&escape_path(&arguments.out))
+        ))?;
         return Ok(0);
     }
     let count = printer.tone(Tone::Bad, &plural(differences.len() as u64, "difference"));
     printer.summary(&format!(
         "\n{count} between {} and its manifest\n",
-        escape_path(&arguments.out)
+        terminal_safe(&escape_path(&arguments.out))
     ))?;
     Ok(3)
 }

@@ -55,6 +55,7 @@ pub(crate) fn info(
                 .unwrap_or_default()
         })),
         anchors: sorted(anchors.iter().map(|anchor| hex(&anchor.sha256))),
+        crls: Vec::new(),
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) fn run(arguments: &HarvestArgs, talk: &TalkArgs, printer: &Printer) -
         harvests: true,
         report: arguments.report.report.as_deref(),
         format: arguments.report.format,
+        shape: Some(&arguments.report.shape),
         run: Some(&arguments.run),
         task: Wanted::Mill(Opening::Look),
         ..Request::default()

@@ -182,5 +182,8 @@ fn summary(
     {
         let _ = writeln!(text, "reports: {}", terminal_safe(&escape_path(&report)));
     }
+    if !finished.manifest_sha256.is_empty() {
+        let _ = writeln!(text, "manifest.csv: sha256 {}", finished.manifest_sha256);
+    }
     text
 }

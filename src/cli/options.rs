@@ -314,6 +314,11 @@ pub(crate) struct OutArgs {
     /// csv, jsonl or both
     #[arg(long, value_enum, default_value_t = Format::Csv, value_name = "FORMAT", hide_possible_values = true)]
     pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) shape: ShapeArgs,
+    /// Put a field into each changed message that names the original's sha256
+    #[arg(long)]
+    pub(crate) stamp: bool,
     /// Do not keep changed messages as they were in DIR/originals
     #[arg(long)]
     pub(crate) no_originals: bool,
@@ -349,6 +354,29 @@ pub(crate) struct ReportArgs {
         hide_possible_values = true
     )]
     pub(crate) format: Option<Format>,
+    #[command(flatten)]
+    pub(crate) shape: ShapeArgs,
+}
+
+/// What reports hold, and how they are cut.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Reports")]
+pub(crate) struct ShapeArgs {
+    /// Which columns of a report, in which order, such as messages=mailbox,ordinal,verdict; may be given several times
+    #[arg(long, value_name = "REPORT=COLUMN,…")]
+    pub(crate) columns: Vec<String>,
+    /// Begin a new CSV file after so many rows: messages.csv, messages-2.csv …
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) split_rows: Option<u64>,
+    /// Pseudonyms instead of: subject, addresses, paths
+    #[arg(long, value_name = "WHAT,…", value_delimiter = ',')]
+    pub(crate) redact: Vec<String>,
+    /// The key that pseudonyms are made with; made if it does not exist [default: DIR/.p7mill/redaction.key below --out]
+    #[arg(long, value_name = "FILE", requires = "redact")]
+    pub(crate) redaction_key: Option<PathBuf>,
+    /// The house's own domains: which missing keys could be found there
+    #[arg(long, value_name = "DOMAIN,…", value_delimiter = ',')]
+    pub(crate) our_domains: Vec<String>,
 }
 
 /// Which reports are written.

@@ -3,7 +3,7 @@
 use p7mill::Result;
 use p7mill::engine;
 use p7mill::report::summary::plural;
-use p7mill::text::escape_path;
+use p7mill::text::{escape_path, terminal_safe};
 
 use super::args::RestoreArgs;
 use super::interrupt::Interrupt;
@@ -18,7 +18,9 @@ pub(crate) fn run(arguments: &RestoreArgs, talk: &TalkArgs, printer: &Printer) -
     let interrupt = Interrupt::watch()?;
     let progress = Progress::new(talk, printer, &interrupt);
     let restored = engine::restore(&arguments.tree, arguments.out.as_deref(), &progress)?;
-    let place = escape_path(arguments.out.as_ref().unwrap_or(&arguments.tree));
+    let place = terminal_safe(&escape_path(
+        arguments.out.as_ref().unwrap_or(&arguments.tree),
+    ));
     printer.summary(&format!(
         "{} in {}: now in {place} as before the run\n",
         plural(restored.messages, "message"),

@@ -20,6 +20,7 @@ pub(crate) fn run(arguments: &ScanArgs, talk: &TalkArgs, printer: &Printer) -> R
         now: arguments.now.now,
         report: arguments.report.report.as_deref(),
         format: arguments.report.format,
+        shape: Some(&arguments.report.shape),
         run: Some(&arguments.run),
         hash: arguments.hash,
         task: Wanted::Mill(Opening::Keep),

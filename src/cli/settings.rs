@@ -19,6 +19,8 @@ use p7mill::limits::Limits;
 use p7mill::ops::encrypt::{Directory, Encrypting};
 use p7mill::ops::sign::Signing;
 use p7mill::ops::{self, Clock, Opening, Plan, Task};
+use p7mill::report::redact::Hidden;
+use p7mill::report::shape::Shape;
 use p7mill::smime::seal::{self, Recipient};
 use p7mill::smime::sign::{CAPABILITIES, Form};
 use p7mill::store::{Status, Store};
@@ -27,7 +29,7 @@ use p7mill::{Error, Result};
 
 use super::options::{
     Cipher, EncryptionArgs, Format, JudgingArgs, MessageKeyArgs, Mode, OutArgs, PassphraseArgs,
-    Program, RunArgs, SealArgs,
+    Program, RunArgs, SealArgs, ShapeArgs,
 };
 use super::{custody, job, paths, sign, unlock};
 
@@ -66,6 +68,8 @@ pub(crate) struct Request<'a> {
     pub(crate) report: Option<&'a Path>,
     /// `--format`
     pub(crate) format: Option<Format>,
+    /// `--columns`, `--redact` and so on, where there is no `out`.
+    pub(crate) shape: Option<&'a ShapeArgs>,
     /// `--hash`
     pub(crate) hash: bool,
     /// `--accept`, `-j`
@@ -123,6 +127,7 @@ impl Settings {
             .or(earlier.map(|run| run.now))
             .unwrap_or(started);
         let mut notes = Vec::new();
+        let cut = Cut::of(request)?;
         let (opening, cipher) = match &request.task {
             Wanted::Mill(wanted) => opening(request, *wanted)?,
             Wanted::Sign(_) => (Opening::Keep, Cipher::Aes256Gcm),
@@ -223,6 +228,11 @@ impl Settings {
                 .or_else(|| paths::report_of_dry_run(request)),
             csv: format != Format::Jsonl,
             jsonl: format != Format::Csv,
+            shape: cut.shape,
+            hidden: cut.hidden,
+            redaction_key: cut.redaction_key,
+            our_domains: cut.our_domains,
+            stamp: request.out.is_some_and(|out| out.stamp),
             originals: request.out.is_some_and(|out| !out.no_originals),
             // Sightings in the store are told apart by the message's hash.
             hash: request.hash || request.command != "scan",
@@ -266,7 +276,60 @@ impl Settings {
     }
 }
 
-/// The store, if one is named; made where the run is to fill it.
+/// How reports are cut and what they hide, resolved.
+#[derive(Default)]
+struct Cut {
+    shape: Shape,
+    hidden: Hidden,
+    redaction_key: Option<PathBuf>,
+    our_domains: Vec<String>,
+}
+
+impl Cut {
+    fn of(request: &Request<'_>) -> Result<Self> {
+        let Some(told) = request.out.map(|out| &out.shape).or(request.shape) else {
+            return Ok(Self::default());
+        };
+        let mut shape = Shape::split(told.split_rows);
+        for choice in &told.columns {
+            shape
+                .choose(choice)
+                .map_err(|why| Error::Usage(format!("--columns {choice}: {why}")))?;
+        }
+        let hidden =
+            Hidden::named(&told.redact).map_err(|why| Error::Usage(format!("--redact {why}")))?;
+        let reports = request.report.is_some() || request.out.is_some_and(|out| out.out.is_some());
+        if !reports {
+            let useless = [
+                ("--columns", !told.columns.is_empty()),
+                ("--split-rows", told.split_rows.is_some()),
+                ("--redact", hidden.any()),
+            ];
+            if let Some((option, _)) = useless.iter().find(|(_, given)| *given) {
+                return Err(Error::Usage(format!(
+                    "{option} is about reports; add --report DIR"
+                )));
+            }
+        }
+        let domains = told.our_domains.iter().map(|domain| {
+            let domain = domain.trim().trim_start_matches(['@', '.']).to_lowercase();
+            if domain.is_empty() || domain.contains(['@', ' ', '*']) {
+                Err(Error::Usage(format!(
+                    "--our-domains {domain}: not a domain such as example.org, which stands for those below it too"
+                )))
+            } else {
+                Ok(domain)
+            }
+        });
+        Ok(Self {
+            shape,
+            hidden,
+            redaction_key: told.redaction_key.clone(),
+            our_domains: domains.collect::<Result<_>>()?,
+        })
+    }
+}
+
 /// The run that this one continues.
 fn earlier(request: &Request<'_>) -> Result<Option<Earlier>> {
     match request.out {
@@ -277,6 +340,7 @@ fn earlier(request: &Request<'_>) -> Result<Option<Earlier>> {
     }
 }
 
+/// The store, if one is named; made where the run is to fill it.
 fn open_store(request: &Request<'_>, finished: bool) -> Result<Option<Store>> {
     let Some(file) = request.store else {
         return Ok(None);

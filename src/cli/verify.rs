@@ -23,6 +23,7 @@ pub(crate) fn run(arguments: &VerifyArgs, talk: &TalkArgs, printer: &Printer) ->
         store: arguments.store.store.as_deref(),
         report: arguments.report.report.as_deref(),
         format: arguments.report.format,
+        shape: Some(&arguments.report.shape),
         run: Some(&arguments.run),
         task: Wanted::Mill(Opening::Look),
         ..Request::default()

@@ -332,6 +332,19 @@ pub fn hash<'a>(digest: Digest, chunks: impl IntoIterator<Item = &'a [u8]>) -> V
     hasher.finish()
 }
 
+/// HMAC with SHA-256 (RFC 2104) of `text` under `key`.
+///
+/// # Panics
+/// As [`Hasher::new`].
+pub fn hmac_sha256(key: &[u8], text: &[u8]) -> Vec<u8> {
+    let mac = || -> Result<Vec<u8>, ErrorStack> {
+        let key = openssl::pkey::PKey::hmac(key)?;
+        openssl::sign::Signer::new(openssl::hash::MessageDigest::sha256(), &key)?
+            .sign_oneshot_to_vec(text)
+    };
+    mac().unwrap_or_else(|error| cannot_hash(&error))
+}
+
 /// SHA-256, what certificates and messages are named by.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     openssl::sha::sha256(bytes)
@@ -370,5 +383,14 @@ mod tests {
             "a9993e364706816aba3e25717850c26c9cd0d89d"
         );
         assert_eq!(hash(Digest::Sha256, [&b"abc"[..]]), sha256(b"abc"));
+    }
+
+    #[test]
+    fn hmac_is_rfc_4231s() {
+        let mac = hmac_sha256(b"Jefe", b"what do ya want for nothing?");
+        assert_eq!(
+            crate::text::hex(&mac),
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"
+        );
     }
 }

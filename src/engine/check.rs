@@ -220,7 +220,7 @@ fn own_folder(layout: &Layout, found: &mut Findings) -> Result<()> {
         .sort_by_file_name()
     {
         let entry = entry.map_err(|e| walk_error(&layout.out, e))?;
-        let known = [layout.journal(), layout.lock()]
+        let known = [layout.journal(), layout.lock(), layout.redaction_key()]
             .iter()
             .any(|path| path == entry.path());
         if !known && !entry.file_type().is_dir() {

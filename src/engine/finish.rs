@@ -2,7 +2,7 @@
 //! journal alone, so a run that is killed here does it again, alike.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,11 +10,13 @@ use super::ground::Layout;
 use super::journal::{End, Entry, Journal};
 use super::reporter::Reporter;
 use super::run::{Finished, Job};
-use super::{manifest, proof};
+use super::{manifest, proof, redaction};
 use crate::cert::{Certificate, Pool};
 use crate::error::{Error, Result};
 use crate::ops::Context;
-use crate::report::{self, Judging, Target, Totals};
+use crate::report::html::Told;
+use crate::report::redact::Redactor;
+use crate::report::{self, Ended, Judging, Target, Totals};
 use crate::store::{Sighting, Store};
 
 type Batch = Vec<(Arc<Certificate>, Vec<Sighting>, bool)>;
@@ -33,6 +35,8 @@ pub(super) fn finish(
     if let Some(layout) = layout {
         remove_stale(layout)?;
     }
+    let milling = begun.elapsed().as_secs_f64();
+    let redactor = redaction::redactor(job, layout)?;
     let totals = reports(
         job,
         context,
@@ -40,20 +44,35 @@ pub(super) fn finish(
         layout,
         store,
         reporter,
-        dir.as_ref(),
+        Place {
+            dir: dir.as_deref(),
+            redactor: redactor.as_ref(),
+        },
     )?;
     let exit_code = totals.exit_code(&job.info.command);
+    let manifest_sha256 = match layout {
+        Some(layout) => {
+            // Everything has its final name by now.
+            let _ = std::fs::remove_dir_all(layout.staging());
+            manifest::write(layout, &journal, false)?
+        }
+        None => String::new(),
+    };
     if let Some(dir) = &dir {
-        job.info
-            .write(dir, begun.elapsed().as_secs_f64(), totals.messages)?;
+        let ended = Ended {
+            milling,
+            seconds: begun.elapsed().as_secs_f64(),
+            messages: totals.messages,
+            manifest_sha256: &manifest_sha256,
+            redactor: redactor.as_ref(),
+        };
+        job.info.write(dir, &ended)?;
     }
     if let Some(layout) = layout {
-        // Everything has its final name by now.
-        let _ = std::fs::remove_dir_all(layout.staging());
         let run = layout.report().join("run.json");
         let end = End {
             exit_code,
-            manifest_sha256: manifest::write(layout, &journal, false)?,
+            manifest_sha256: manifest_sha256.clone(),
             run_sha256: if run.is_file() {
                 proof::hash_file(&run)?
             } else {
@@ -67,6 +86,7 @@ pub(super) fn finish(
     Ok(Finished {
         totals,
         exit_code,
+        manifest_sha256,
         already_finished: false,
     })
 }
@@ -82,6 +102,40 @@ fn remove_stale(layout: &Layout) -> Result<()> {
     Ok(())
 }
 
+/// Where reports go, and what hides names in them.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    dir: Option<&'a Path>,
+    redactor: Option<&'a Redactor>,
+}
+
+/// What the run was told, as the page shows it.
+fn told(job: &Job, redactor: Option<&Redactor>) -> Told {
+    let header = job.header();
+    let hide = |name: &str, told: &str| match redactor {
+        None => told.to_owned(),
+        Some(redactor) => {
+            let words = told.split(' ').map(|word| match name {
+                "paths" | "locked keys" => redactor.path(word),
+                "keys" => redactor.key_name(word),
+                _ => redactor.free(word).into_owned(),
+            });
+            words.collect::<Vec<_>>().join(" ")
+        }
+    };
+    let mut options = header.options;
+    for (name, told) in &mut options {
+        *told = hide(name, told);
+    }
+    Told {
+        command: header.command,
+        version: header.version,
+        now: header.now,
+        shape: options.remove("reports").unwrap_or_default(),
+        options,
+    }
+}
+
 fn reports(
     job: &Job,
     context: &Context,
@@ -89,7 +143,7 @@ fn reports(
     layout: Option<&Layout>,
     store: Option<&mut Store>,
     reporter: &dyn Reporter,
-    dir: Option<&PathBuf>,
+    place: Place<'_>,
 ) -> Result<Totals> {
     let mut pool = Pool::new();
     pool.extend(context.pool.all().iter().cloned());
@@ -100,10 +154,15 @@ fn reports(
         now: context.now,
         chains: job.judges,
     };
+    let told = told(job, place.redactor);
     let target = Target {
-        dir: dir.map(PathBuf::as_path),
+        dir: place.dir,
         csv: job.csv,
         jsonl: job.jsonl,
+        shape: Some(&job.shape),
+        redactor: place.redactor,
+        our_domains: &job.our_domains,
+        told: Some(&told),
     };
     let mut batch = Batch::new();
     let mut places: HashMap<[u8; 32], usize> = HashMap::new();

@@ -47,6 +47,10 @@ impl Layout {
         self.own().join("lock")
     }
 
+    pub(super) fn redaction_key(&self) -> PathBuf {
+        self.own().join("redaction.key")
+    }
+
     pub(super) fn staging(&self) -> PathBuf {
         self.own().join("parts")
     }
@@ -317,15 +321,9 @@ fn inspect(layout: &Layout) -> Result<State> {
 }
 
 fn only_reports(dir: &Path) -> bool {
-    let known: HashSet<String> = report::file_names().collect();
     std::fs::read_dir(dir).is_ok_and(|mut entries| {
         entries.all(|entry| {
-            entry.is_ok_and(|entry| {
-                entry
-                    .file_name()
-                    .to_str()
-                    .is_some_and(|name| known.contains(name))
-            })
+            entry.is_ok_and(|entry| entry.file_name().to_str().is_some_and(report::is_report))
         })
     })
 }
@@ -427,8 +425,7 @@ impl Ours {
             || path.starts_with(layout.out.join(ORIGINALS))
             || path == layout.manifest()
             || name.ends_with(fsio::TEMP_SUFFIX)
-            || (path.parent() == Some(&layout.report())
-                && report::file_names().any(|known| known == name))
+            || (path.parent() == Some(&layout.report()) && report::is_report(name))
             || self.files.contains(path)
             || in_maildir()
     }

@@ -191,16 +191,18 @@ pub(super) fn read(layout: &Layout) -> Result<impl Iterator<Item = Result<Manife
                 error.position().map_or(0, ::csv::Position::line)
             ),
         })?;
-        row.out_path = raw(row.out_path);
+        row.out_path = raw(&row.out_path);
         Ok(row)
     }))
 }
 
-/// The path that [`csv::harmless`] made a cell of. Escaped paths hold no control characters.
-fn raw(cell: String) -> String {
-    match cell.strip_prefix('\'') {
-        Some(path) if csv::harmless(path) == cell => path.to_owned(),
-        _ => cell,
+/// The path that [`csv::harmless`] made a cell of. Escaped paths hold no backslash but before an
+/// `x`, so every `\u{…}` was put there by it.
+fn raw(cell: &str) -> String {
+    let path = csv::undone(cell);
+    match path.strip_prefix('\'') {
+        Some(rest) if csv::harmless(rest) == cell => rest.to_owned(),
+        _ => path,
     }
 }
 

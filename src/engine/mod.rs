@@ -9,7 +9,7 @@
 //! | `pipeline` | how it passes the workers and keeps its order |
 //! | `committer` `originals` `proof` | what is written, and when it counts as written |
 //! | [`journal`] | what is committed; how a run goes on after a crash |
-//! | `finish` `manifest` | reports, store and manifest at the end |
+//! | `finish` `manifest` `redaction` | reports, store and manifest at the end; the key of pseudonyms |
 //! | [`check`](mod@check) [`restore`](mod@restore) | whether it still is so; how it is undone |
 //! | [`reporter`] | how it is watched |
 
@@ -22,6 +22,7 @@ mod manifest;
 mod originals;
 mod pipeline;
 mod proof;
+mod redaction;
 pub mod reporter;
 pub mod restore;
 pub mod run;

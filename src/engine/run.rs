@@ -15,8 +15,10 @@ use super::walker::Walker;
 use crate::archive::{self, Found};
 use crate::cert::Trust;
 use crate::error::{Error, Result};
-use crate::ops::outcome::Action;
+use crate::ops::outcome::{Action, Outcome};
 use crate::ops::{self, Context};
+use crate::report::redact::Hidden;
+use crate::report::shape::Shape;
 use crate::report::{RunInfo, Totals};
 use crate::store::Store;
 
@@ -34,6 +36,17 @@ pub struct Job {
     pub csv: bool,
     /// Reports with raw values.
     pub jsonl: bool,
+    /// How reports are cut.
+    pub shape: Shape,
+    /// What reports hide.
+    pub hidden: Hidden,
+    /// Where the key lies that hidden values are made with; made where it is missing. By default
+    /// in `out`; without both it is forgotten at the end of the run.
+    pub redaction_key: Option<PathBuf>,
+    /// Domains of the house.
+    pub our_domains: Vec<String>,
+    /// Whether changed messages get a field that names the original.
+    pub stamp: bool,
     /// Whether changed messages are kept as they were.
     pub originals: bool,
     /// Whether sha256 columns are filled where nothing else needs the hashes.
@@ -65,6 +78,8 @@ pub struct Finished {
     pub totals: Totals,
     /// 0, 3 or 4 (contract: Exit codes).
     pub exit_code: u8,
+    /// Of manifest.csv, lower-case hex; empty without an output folder.
+    pub manifest_sha256: String,
     /// The output was finished before; nothing was written.
     pub already_finished: bool,
 }
@@ -81,13 +96,8 @@ pub fn run(
     store: Option<&mut Store>,
     reporter: &dyn Reporter,
 ) -> Result<Finished> {
-    run_with(
-        job,
-        context,
-        &|input| ops::process(context, input),
-        store,
-        reporter,
-    )
+    let process = |input: &ops::Input<'_>| ops::process(context, input);
+    run_with(job, context, &process, store, reporter)
 }
 
 /// As [`run`], with something else done to each message.
@@ -110,6 +120,7 @@ pub fn run_with(
                 return Ok(Finished {
                     totals: end.totals,
                     exit_code: end.exit_code,
+                    manifest_sha256: end.manifest_sha256,
                     already_finished: true,
                 });
             }
@@ -173,7 +184,8 @@ fn mill(
     });
     let mut committer = Committer::new(journal, output, &context.limits, hash, reporter)?;
     let walker = Walker::new(found, &context.limits, hash, committer.known());
-    let mill = Mill::new(process, hash, reporter);
+    let stamped = |input: &ops::Input<'_>| stamped(job.stamp, process, input);
+    let mill = Mill::new(&stamped, hash, reporter);
     let done = if job.threads > 1 {
         pipeline::parallel(walker, &mill, job.threads, &mut committer)
     } else {
@@ -190,6 +202,15 @@ fn mill(
     }
 }
 
+/// What `process` makes of a message, with the original's digest in it where that was asked for.
+pub(super) fn stamped(stamp: bool, process: &Process<'_>, input: &ops::Input<'_>) -> Outcome {
+    let mut outcome = process(input);
+    if stamp {
+        ops::stamp(&mut outcome, input);
+    }
+    outcome
+}
+
 /// Sources are only read: nothing may be written into one.
 fn guard_places(job: &Job, store: Option<&Store>) -> Result<()> {
     if let Some(out) = &job.out {
@@ -200,6 +221,14 @@ fn guard_places(job: &Job, store: Option<&Store>) -> Result<()> {
     }
     if let Some(store) = store {
         ground::refuse_inside(&job.roots, "--store", store.path())?;
+    }
+    if let Some(key) = job.redaction_key.as_ref().filter(|_| job.hidden.any()) {
+        ground::refuse_inside(&job.roots, "--redaction-key", key)?;
+        let reports = job.report.clone();
+        let reports = reports.or_else(|| job.out.as_deref().map(|out| Layout::new(out).report()));
+        let out = job.out.clone();
+        let apart: Vec<PathBuf> = reports.into_iter().chain(out).collect();
+        ground::refuse_inside(&apart, "--redaction-key", key)?;
     }
     if let (Some(out), Some(report)) = (&job.out, &job.report)
         && *report != out.join(ground::REPORT)
@@ -222,6 +251,10 @@ impl Job {
             format!("csv={} jsonl={}", self.csv, self.jsonl),
         );
         options.insert("originals".into(), self.originals.to_string());
+        options.insert("our domains".into(), self.our_domains.join(" "));
+        options.insert("redact".into(), self.hidden.to_string());
+        options.insert("reports".into(), self.shape.described());
+        options.insert("stamp".into(), self.stamp.to_string());
         let roots = self
             .roots
             .iter()

@@ -9,7 +9,7 @@ use super::finish;
 use super::journal::{Entry, Journal, MailboxDone};
 use super::pipeline::{Mill, Process, Sink as _};
 use super::reporter::Reporter;
-use super::run::{Finished, Job};
+use super::run::{Finished, Job, stamped};
 use crate::archive::{self, Kind, RawMessage, STDIN_NAME, write::write_message};
 use crate::crypto::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
@@ -49,7 +49,8 @@ pub(super) fn stream_with(
     let (kind, messages) = archive::stdin_messages(input, &context.limits)?;
     let journal = Journal::temporary(&job.header())?;
     let mut committer = Committer::new(journal, None, &context.limits, job.hash, reporter)?;
-    let mill = Mill::new(process, job.hash, reporter);
+    let stamped = |input: &ops::Input<'_>| stamped(job.stamp, process, input);
+    let mill = Mill::new(&stamped, job.hash, reporter);
     let mut hasher = Hasher::new(Digest::Sha256);
     let (mut count, mut bytes) = (0, 0);
     let mut only = None;

@@ -8,6 +8,9 @@ use super::{Clock, Context};
 /// Fields whose protected values are compared and make no column.
 const REMARKS: [&str; 2] = ["Keywords", "Comments"];
 
+/// More recipients than these are not kept.
+const SENT_TO: usize = 16;
+
 /// The header of one judged message, the root's or an attached one's.
 #[derive(Debug, Clone)]
 pub struct Facts {
@@ -139,6 +142,15 @@ impl Facts {
         }
     }
 
+    /// Everybody to whom the message was sent; nobody where they are so many that it tells nothing.
+    pub fn sent_to(&self) -> Vec<String> {
+        let all = [&self.to, &self.cc, &self.hidden];
+        if all.iter().map(|list| list.len()).sum::<usize>() > SENT_TO {
+            return Vec::new();
+        }
+        all.into_iter().flatten().cloned().collect()
+    }
+
     /// The finding of a plain message.
     pub fn finding(self) -> MessageFinding {
         MessageFinding {
@@ -146,6 +158,7 @@ impl Facts {
             message_id: self.message_id,
             date: self.date,
             from: self.from,
+            sent_to: Vec::new(),
             subject: self.subject,
             form: "plain".into(),
             parts: 0,

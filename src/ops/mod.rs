@@ -15,12 +15,14 @@
 use crate::cert::cache::CertCache;
 use crate::cert::pool::Pool;
 use crate::crypto::cipher::ContentCipher;
+use crate::crypto::digest::sha256;
 use crate::keys::{KeyRing, MessageSecrets};
 use crate::limits::Limits;
 use crate::message::headers::Headers;
-use crate::message::rewrite;
+use crate::message::rewrite::{self, Piece};
 use crate::smime::find;
 use crate::smime::seal::Recipient;
+use crate::text::hex;
 
 use outcome::{Action, Findings, Integrity, MessageFinding, Outcome, Reason};
 
@@ -149,6 +151,50 @@ fn mill(context: &Context, input: &Input<'_>, opening: Opening) -> Outcome {
     }
 }
 
+/// The field in a changed message that names what it was: the SHA-256 of the message as stored.
+pub const STAMP: &str = "X-P7mill-Original-SHA256";
+
+/// Puts [`STAMP`] before a changed message's own header, where no signature reaches. A message
+/// that does not begin with a field stays as it is: what would follow is no header. Earlier stamps
+/// stay, so the topmost names the last change.
+pub fn stamp(outcome: &mut Outcome, input: &Input<'_>) {
+    let Some(edits) = &mut outcome.edits else {
+        return;
+    };
+    let head: Vec<u8> = first_bytes(input.bytes, edits, 4096);
+    let name = head.split(|byte| *byte == b':').next().unwrap_or_default();
+    let is_field = name.len() < head.len()
+        && !name.is_empty()
+        && name.iter().all(|byte| matches!(byte, b'!'..=b'~'));
+    if !is_field {
+        return;
+    }
+    let end = match memchr::memchr(b'\n', &head) {
+        Some(at) if at > 0 && head.get(at - 1) == Some(&b'\r') => "\r\n",
+        _ => "\n",
+    };
+    let digest = hex(&sha256(input.bytes));
+    let field = format!("{STAMP}: {digest}{end}");
+    edits.insert(0, Piece::Owned(field.into_bytes()));
+}
+
+/// The beginning of a changed message.
+fn first_bytes(source: &[u8], edits: &[Piece], most: usize) -> Vec<u8> {
+    let mut head = Vec::new();
+    for piece in edits {
+        let bytes = match piece {
+            Piece::Source(range) => source.get(range.clone()).unwrap_or_default(),
+            Piece::Owned(bytes) => bytes,
+        };
+        let room = most.saturating_sub(head.len());
+        head.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
+        if head.len() >= most {
+            break;
+        }
+    }
+    head
+}
+
 /// The outcome of a message that is too large to be read; `head` is its beginning.
 pub fn too_large(head: &[u8]) -> Outcome {
     let input = Input {
@@ -255,5 +301,63 @@ impl MessageFinding {
             self.action = action;
             self.reason = Some(Reason::Borrowed(reason));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stamped(bytes: &[u8], edits: Vec<Piece>) -> Vec<u8> {
+        let input = Input {
+            bytes,
+            received: None,
+            quoting: false,
+            cms: false,
+        };
+        let mut outcome = Outcome {
+            edits: Some(edits),
+            ..Outcome::default()
+        };
+        stamp(&mut outcome, &input);
+        rewrite::apply(bytes, &outcome.edits.unwrap())
+    }
+
+    #[test]
+    fn a_stamp_is_a_field_of_its_own_before_the_others() {
+        let bytes = b"Subject: x\r\n\r\nold";
+        let edits = vec![Piece::Source(0..14), Piece::Owned(b"new".to_vec())];
+        let field = format!("{STAMP}: {}\r\n", hex(&sha256(bytes)));
+        assert_eq!(
+            stamped(bytes, edits.clone()),
+            [field.as_bytes(), b"Subject: x\r\n\r\nnew"].concat()
+        );
+        let once = stamped(bytes, edits);
+        let again = stamped(&once, vec![Piece::Source(0..once.len())]);
+        assert!(again.ends_with(&once) && again.len() > once.len());
+    }
+
+    #[test]
+    fn what_does_not_begin_with_a_field_gets_none() {
+        for bytes in [
+            &b" folded: x\n\n"[..],
+            b"\nbody: x",
+            b"",
+            b"no field\nx: y",
+            b"\x30\x82:",
+            b":",
+        ] {
+            let whole = vec![Piece::Source(0..bytes.len())];
+            assert_eq!(stamped(bytes, whole), bytes);
+        }
+        let mut untouched = Outcome::default();
+        let input = Input {
+            bytes: b"Subject: x\n\n",
+            received: None,
+            quoting: false,
+            cms: false,
+        };
+        stamp(&mut untouched, &input);
+        assert!(untouched.edits.is_none());
     }
 }

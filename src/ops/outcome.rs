@@ -310,6 +310,10 @@ pub struct MessageFinding {
     pub date: Option<i64>,
     /// Every From address, decoded.
     pub from: Vec<String>,
+    /// To whom an encrypted message was sent, as its header says, where these are few: it tells
+    /// whose the keys are that are missing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sent_to: Vec<String>,
     /// Decoded.
     pub subject: String,
     /// Layers from the outside in, as in the contract.

@@ -8,7 +8,12 @@ use super::rows::{Cell, Row};
 
 /// Writes the header row of `R`.
 pub fn header<R: Row>(out: &mut dyn Write) -> io::Result<()> {
-    out.write_all(R::COLUMNS.join(",").as_bytes())?;
+    names(out, R::COLUMNS)
+}
+
+/// Writes a header row of these columns.
+pub fn names(out: &mut dyn Write, columns: &[&str]) -> io::Result<()> {
+    out.write_all(columns.join(",").as_bytes())?;
     out.write_all(b"\r\n")
 }
 
@@ -16,18 +21,31 @@ pub fn header<R: Row>(out: &mut dyn Write) -> io::Result<()> {
 pub fn row<R: Row>(out: &mut dyn Write, row: &R) -> io::Result<()> {
     let mut line = String::with_capacity(256);
     let mut first = true;
-    row.cells(&mut |cell| {
-        if !std::mem::take(&mut first) {
-            line.push(',');
-        }
-        match cell {
-            Cell::Text(text) => quote(&mut line, &harmless(text)),
-            Cell::Number(number) => line.push_str(&number.to_string()),
-            Cell::Empty => {}
-        }
-    });
+    row.cells(&mut |cell| push(&mut line, &mut first, cell));
     line.push_str("\r\n");
     out.write_all(line.as_bytes())
+}
+
+/// Writes one row of these cells.
+pub fn cells<'a>(out: &mut dyn Write, cells: impl IntoIterator<Item = Cell<'a>>) -> io::Result<()> {
+    let mut line = String::with_capacity(256);
+    let mut first = true;
+    for cell in cells {
+        push(&mut line, &mut first, cell);
+    }
+    line.push_str("\r\n");
+    out.write_all(line.as_bytes())
+}
+
+fn push(line: &mut String, first: &mut bool, cell: Cell<'_>) {
+    if !std::mem::take(first) {
+        line.push(',');
+    }
+    match cell {
+        Cell::Text(text) => quote(line, &harmless(text)),
+        Cell::Number(number) => line.push_str(&number.to_string()),
+        Cell::Empty => {}
+    }
 }
 
 /// `text` as a cell may hold it.
@@ -40,7 +58,9 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
         .trim_start_matches(|c: char| {
             c.is_whitespace() && !matches!(c, '\t' | '\r') || is_invisible(c)
         })
-        .starts_with(['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠']);
+        .starts_with([
+            '=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠', '﹦', '﹢', '﹣', '﹫',
+        ]);
     let breaks = text.contains(is_broken) || text.contains("\\u{");
     if !formula && !breaks {
         return Cow::Borrowed(text);
@@ -61,6 +81,29 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
         rest = rest.get(c.len_utf8()..).unwrap_or_default();
     }
     Cow::Owned(out)
+}
+
+/// A cell with every `\u{…}` turned back into its character; an added `'` stays.
+pub fn undone(cell: &str) -> String {
+    let mut out = String::with_capacity(cell.len());
+    let mut rest = cell;
+    while let Some(at) = rest.find("\\u{") {
+        let (before, after) = rest.split_at(at);
+        out.push_str(before);
+        let code = after.get(3..).and_then(|after| after.split_once('}'));
+        let character = code.and_then(|(digits, tail)| {
+            let number = u32::from_str_radix(digits, 16).ok()?;
+            Some((char::from_u32(number)?, tail))
+        });
+        let Some((character, tail)) = character else {
+            rest = after;
+            break;
+        };
+        out.push(character);
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
 }
 
 /// Ends a line somewhere, or obeys a terminal's or a spreadsheet's own rules.
@@ -114,19 +157,6 @@ mod tests {
         }
     }
 
-    fn undo(cell: &str) -> String {
-        let mut out = String::new();
-        let mut rest = cell;
-        while let Some(at) = rest.find("\\u{") {
-            let (before, after) = rest.split_at(at);
-            let (digits, tail) = after[3..].split_once('}').unwrap();
-            out.push_str(before);
-            out.push(char::from_u32(u32::from_str_radix(digits, 16).unwrap()).unwrap());
-            rest = tail;
-        }
-        out + rest
-    }
-
     proptest! {
         #[test]
         fn any_text_is_one_line_one_cell_and_comes_back(text in "\\PC*|[=+@\\t\\r\\n\"',;\\\\u{}a -]{0,12}|(?s).{0,20}") {
@@ -139,7 +169,7 @@ mod tests {
             let records: Vec<_> = reader.records().map(Result::unwrap).collect();
             prop_assert_eq!(records.len(), 1);
             let cell = &records[0][0];
-            let undone = undo(cell);
+            let undone = undone(cell);
             prop_assert!(undone == text || undone.strip_prefix('\'') == Some(&text), "{:?} {:?}", cell, text);
             prop_assert_eq!(&records[0][4], "kept");
         }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use super::redact::Redactor;
 use super::sheet::write_json;
 use crate::error::Result;
 use crate::text;
@@ -34,54 +35,91 @@ pub struct RunInfo {
     pub locked_key_files: Vec<String>,
     /// SHA-256 of the trust anchors.
     pub anchors: Vec<String>,
+    /// SHA-256 of the certificate revocation lists.
+    pub crls: Vec<String>,
+}
+
+/// What is known of a run at its end.
+#[derive(Debug, Clone, Copy)]
+pub struct Ended<'a> {
+    /// Reading, milling and writing mail, in seconds.
+    pub milling: f64,
+    /// The whole run, in seconds.
+    pub seconds: f64,
+    /// How many messages it handled.
+    pub messages: u64,
+    /// Of manifest.csv; empty without an output folder.
+    pub manifest_sha256: &'a str,
+    /// What hides names.
+    pub redactor: Option<&'a Redactor>,
 }
 
 #[derive(Serialize)]
 struct RunFile<'a> {
     command: &'a str,
-    command_line: &'a [String],
+    command_line: Vec<String>,
     user: &'a str,
     host: &'a str,
     started: String,
     ended: String,
     seconds: f64,
+    milling_seconds: f64,
+    reporting_seconds: f64,
     messages: u64,
     messages_per_second: f64,
     now: String,
     p7mill: &'a str,
     openssl: &'a str,
-    keys: &'a [String],
-    locked_key_files: &'a [String],
+    keys: Vec<String>,
+    locked_key_files: Vec<String>,
     trust_anchors: &'a [String],
+    crls: &'a [String],
+    #[serde(skip_serializing_if = "str::is_empty")]
+    manifest_sha256: &'a str,
 }
 
 impl RunInfo {
-    /// Writes `run.json` below `dir`; `seconds` is how long the run took, `messages` how many it
-    /// handled.
-    pub fn write(&self, dir: &Path, seconds: f64, messages: u64) -> Result<()> {
+    /// Writes `run.json` below `dir`.
+    pub fn write(&self, dir: &Path, ended: &Ended<'_>) -> Result<()> {
         #[expect(
             clippy::cast_possible_truncation,
             reason = "a run lasts less than 2^63 seconds"
         )]
-        let ended = self.started.saturating_add(seconds as i64);
+        let end = self.started.saturating_add(ended.seconds as i64);
         #[expect(clippy::cast_precision_loss, reason = "a rate to be read by people")]
-        let rate = messages as f64 / seconds.max(0.001);
+        let rate = ended.messages as f64 / ended.milling.max(0.001);
+        let milliseconds = |seconds: f64| (seconds * 1000.0).round() / 1000.0;
+        let hidden =
+            |names: &[String], hide: &dyn Fn(&Redactor, &str) -> String| match ended.redactor {
+                Some(redactor) => names.iter().map(|name| hide(redactor, name)).collect(),
+                None => names.to_vec(),
+            };
+        let program = usize::from(!self.command_line.is_empty()) * 2;
+        let (spoken, arguments) = self
+            .command_line
+            .split_at(program.min(self.command_line.len()));
+        let mut command_line = hidden(spoken, &|redactor, word| redactor.free(word).into_owned());
+        command_line.extend(hidden(arguments, &Redactor::argument));
         let file = RunFile {
             command: &self.command,
-            command_line: &self.command_line,
+            command_line,
             user: &self.user,
             host: &self.host,
             started: text::rfc3339(self.started),
-            ended: text::rfc3339(ended),
-            seconds: (seconds * 1000.0).round() / 1000.0,
-            messages,
+            ended: text::rfc3339(end),
+            seconds: milliseconds(ended.seconds),
+            milling_seconds: milliseconds(ended.milling),
+            reporting_seconds: milliseconds(ended.seconds - ended.milling),
+            messages: ended.messages,
             messages_per_second: rate.round(),
             now: text::rfc3339(self.now),
             p7mill: &self.version,
             openssl: &self.openssl_version,
-            keys: &self.keys,
-            locked_key_files: &self.locked_key_files,
+            keys: hidden(&self.keys, &Redactor::key_name),
+            locked_key_files: hidden(&self.locked_key_files, &Redactor::path),
             trust_anchors: &self.anchors,
+            crls: &self.crls,
+            manifest_sha256: ended.manifest_sha256,
         };
         write_json(&dir.join("run.json"), &file)
     }

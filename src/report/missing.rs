@@ -5,20 +5,35 @@
 //! smallest set, and nothing better is to be had in polynomial time (Feige 1998).
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
 
 use super::record::MessageRecord;
 use super::rows::MissingKeyRow;
-use crate::ops::outcome::{Action, KeyStatus, RecipientFinding, RecipientKind};
+use crate::ops::outcome::{Action, KeyStatus, MessageFinding, RecipientFinding, RecipientKind};
 use crate::text;
 
 /// Tells whose a recipient's issuer and serial, or key identifier, are: the SHA-256 of the
 /// certificate, and its first address.
 pub type Known<'a> = dyn Fn(&str, &str, &str) -> Option<([u8; 32], Option<String>)> + 'a;
 
+/// A message to more people than these says little of whose each key is.
+const ADDRESSED: usize = 16;
+/// Addresses that are weighed for one key.
+const WEIGHED: usize = 256;
+/// Addresses that are named where none is likelier than another.
+const NAMED: usize = 3;
+
+/// Words for `owner`.
+const OURS: &str = "ours";
+const OTHER: &str = "other";
+
 /// Gathers the recipients of unopened messages.
 #[derive(Debug, Default)]
 pub struct Missing {
+    /// Domains of the house, in lower case; empty where nobody named one.
+    our_domains: Vec<String>,
+    /// How many unopened layers are addressed to each address.
+    addressed: HashMap<String, u32>,
     keys: Vec<Key>,
     by_name: HashMap<Name, u32>,
     /// For each unopened layer, its recipients: indices into `keys`.
@@ -39,6 +54,7 @@ struct Key {
     status: KeyStatus,
     /// From a certificate that was known when the message was read.
     address: Option<String>,
+    /// How many unopened layers that name it were sent to each address.
     guesses: BTreeMap<String, u32>,
     first: Option<i64>,
     last: Option<i64>,
@@ -47,6 +63,15 @@ struct Key {
 }
 
 impl Missing {
+    /// Nothing yet. Keys of people in `our_domains`, or below one of them, can be looked for in
+    /// the house, so the cover takes these first.
+    pub fn new(our_domains: &[String]) -> Self {
+        Self {
+            our_domains: our_domains.iter().map(|d| d.to_lowercase()).collect(),
+            ..Self::default()
+        }
+    }
+
     /// Takes in one message.
     pub fn add(&mut self, record: &MessageRecord) {
         let recipients = &record.findings.recipients;
@@ -69,24 +94,33 @@ impl Missing {
             let of_layer = recipients
                 .iter()
                 .filter(|r| r.part == message.part && r.layer == layer);
-            self.add_layer(of_layer, message.date);
+            self.add_layer(of_layer, message);
         }
     }
 
     fn add_layer<'a>(
         &mut self,
         recipients: impl Iterator<Item = &'a RecipientFinding> + Clone,
-        date: Option<i64>,
+        message: &MessageFinding,
     ) {
         if recipients.clone().any(|r| r.key_status == KeyStatus::Open) {
             return;
         }
-        let mut lock: Vec<u32> = recipients.filter_map(|r| self.key(r, date)).collect();
+        let date = message.date;
+        let mut lock: Vec<u32> = recipients
+            .clone()
+            .filter_map(|r| self.key(r, date))
+            .collect();
         lock.sort_unstable();
         lock.dedup();
+        let candidates = candidates(recipients, message, lock.len());
+        for address in &candidates {
+            *self.addressed.entry(address.clone()).or_default() += 1;
+        }
         for &index in &lock {
             if let Some(key) = self.keys.get_mut(index as usize) {
                 key.layers += 1;
+                key.weigh(&candidates);
             }
         }
         if !lock.is_empty() {
@@ -122,11 +156,11 @@ impl Missing {
         if recipient.key_status == KeyStatus::Locked {
             key.status = KeyStatus::Locked;
         }
-        // Without a certificate an address is a guess.
-        match (recipient.address.as_str(), recipient.cert_sha256.as_str()) {
-            ("", _) => {}
-            (address, "") => *key.guesses.entry(address.to_owned()).or_default() += 1,
-            (address, _) => key.address = key.address.take().or_else(|| Some(address.to_owned())),
+        if key.address.is_none()
+            && !recipient.address.is_empty()
+            && !recipient.cert_sha256.is_empty()
+        {
+            key.address = Some(recipient.address.clone());
         }
         if let Some(date) = date {
             key.first = Some(key.first.map_or(date, |first| first.min(date)));
@@ -144,17 +178,59 @@ impl Missing {
     /// certificate of an issuer and serial, or of a key identifier: one key goes by both.
     pub fn rows(&mut self, known: &Known<'_>) -> Vec<MissingKeyRow> {
         self.unite(known);
+        let certain: Vec<Option<String>> = self.keys.iter().map(|key| key.certain(known)).collect();
+        let taken: HashSet<&str> = certain.iter().flatten().map(String::as_str).collect();
+        let owners: Vec<Owner> = self
+            .keys
+            .iter()
+            .zip(&certain)
+            .map(|(key, certain)| match certain {
+                Some(address) => self.owner(std::slice::from_ref(address), "certificate"),
+                None => self.owner(&key.likely(&self.addressed, &taken), "guessed"),
+            })
+            .collect();
         let total = self.unopened();
         let mut opened = 0;
-        let cover = self.cover();
+        let cover = self.cover(&owners);
         cover
             .into_iter()
             .filter_map(|(index, newly)| {
                 let key = self.keys.get(index as usize)?;
+                let owner = owners.get(index as usize)?;
                 opened += newly;
-                Some(key.row(newly, percent(opened, total), known))
+                Some(key.row(newly, percent(opened, total), owner))
             })
             .collect()
+    }
+
+    /// Whose a key is, and whether they are of the house.
+    fn owner(&self, addresses: &[String], source: &'static str) -> Owner {
+        let ours = |address: &String| {
+            let domain = address
+                .rsplit('@')
+                .next()
+                .unwrap_or_default()
+                .to_lowercase();
+            self.our_domains.iter().any(|own| {
+                domain
+                    .strip_suffix(own.as_str())
+                    .is_some_and(|before| before.is_empty() || before.ends_with('.'))
+            })
+        };
+        let word = if addresses.is_empty() || self.our_domains.is_empty() {
+            ""
+        } else if addresses.iter().all(ours) {
+            OURS
+        } else if addresses.iter().any(ours) {
+            ""
+        } else {
+            OTHER
+        };
+        Owner {
+            source: if addresses.is_empty() { "" } else { source },
+            address: addresses.join(" "),
+            word,
+        }
     }
 
     /// Makes one of the keys that go by two names.
@@ -198,7 +274,7 @@ impl Missing {
     /// Every key stands in the heap once, under a count that may be too high; one found too high
     /// goes back with the right count. A key goes back only after its count fell, so the whole is
     /// linear in the number of recipients, but for the heap's logarithm.
-    fn cover(&self) -> Vec<(u32, u64)> {
+    fn cover(&self, owners: &[Owner]) -> Vec<(u32, u64)> {
         let mut by_key: Vec<Vec<u32>> = vec![Vec::new(); self.keys.len()];
         for (lock, keys) in (0_u32..).zip(&self.locks) {
             for &key in keys {
@@ -209,18 +285,27 @@ impl Missing {
         }
         let mut counts: Vec<u64> = by_key.iter().map(|locks| locks.len() as u64).collect();
         let mut open = vec![false; self.locks.len()];
-        let mut heap: BinaryHeap<(u64, Reverse<&Name>, u32)> = (0_u32..)
+        // Keys that can be looked for in the house go first, then those nobody knows.
+        let rank = |owner: &Owner| match owner.word {
+            OURS => 2_u8,
+            OTHER => 0,
+            _ => 1,
+        };
+        let mut heap: BinaryHeap<(u8, u64, Reverse<&Name>, u32)> = (0_u32..)
             .zip(self.keys.iter().zip(&counts))
-            .map(|(index, (key, count))| (*count, Reverse(&key.name), index))
+            .map(|(index, (key, count))| {
+                let rank = owners.get(index as usize).map_or(1, rank);
+                (rank, *count, Reverse(&key.name), index)
+            })
             .collect();
         let mut chosen = Vec::new();
-        while let Some((claimed, name, index)) = heap.pop() {
+        while let Some((rank, claimed, name, index)) = heap.pop() {
             let count = counts.get(index as usize).copied().unwrap_or(0);
             if count == 0 {
                 continue;
             }
             if count < claimed {
-                heap.push((count, name, index));
+                heap.push((rank, count, name, index));
                 continue;
             }
             chosen.push((index, count));
@@ -256,50 +341,129 @@ impl Key {
             self.status = KeyStatus::Locked;
         }
         self.address = self.address.take().or_else(|| other.address.take());
+        for (address, layers) in std::mem::take(&mut other.guesses) {
+            *self.guesses.entry(address).or_default() += layers;
+        }
         self.first = self.first.into_iter().chain(other.first).min();
         self.last = self.last.max(other.last);
         self.layers += std::mem::take(&mut other.layers);
     }
 
-    fn row(
-        &self,
-        newly_opened: u64,
-        cumulative_percent: String,
-        known: &Known<'_>,
-    ) -> MissingKeyRow {
+    /// Its address as a certificate says it.
+    fn certain(&self, known: &Known<'_>) -> Option<String> {
+        let Name {
+            issuer,
+            serial,
+            ski,
+        } = &self.name;
+        self.address
+            .clone()
+            .or_else(|| known(issuer, serial, ski)?.1)
+    }
+
+    /// Takes in to whom a layer that names it was sent.
+    fn weigh(&mut self, candidates: &[String]) {
+        for address in candidates {
+            if let Some(layers) = self.guesses.get_mut(address) {
+                *layers += 1;
+            } else if self.guesses.len() < WEIGHED {
+                self.guesses.insert(address.clone(), 1);
+            }
+        }
+    }
+
+    /// Whose it is likely to be: who was addressed in most of what names it, in more than half of
+    /// it; among these who is least often addressed elsewhere, and has no other key. Several where
+    /// none is likelier.
+    fn likely(&self, addressed: &HashMap<String, u32>, taken: &HashSet<&str>) -> Vec<String> {
+        let rank = |address: &String, layers: u32| {
+            let elsewhere = addressed.get(address).copied().unwrap_or(0);
+            (Reverse(layers), elsewhere, taken.contains(address.as_str()))
+        };
+        let half = |layers: u32| u64::from(layers) * 2 > self.layers;
+        let best = self
+            .guesses
+            .iter()
+            .filter(|(_, layers)| half(**layers))
+            .map(|(address, layers)| rank(address, *layers))
+            .min();
+        let Some(best) = best else {
+            return Vec::new();
+        };
+        let likely: Vec<String> = self
+            .guesses
+            .iter()
+            .filter(|(address, layers)| rank(address, **layers) == best)
+            .map(|(address, _)| address.clone())
+            .collect();
+        if likely.len() > NAMED {
+            Vec::new()
+        } else {
+            likely
+        }
+    }
+
+    fn row(&self, newly_opened: u64, cumulative_percent: String, owner: &Owner) -> MissingKeyRow {
         let Name {
             issuer,
             serial,
             ski,
         } = self.name.clone();
-        let certain = self
-            .address
-            .clone()
-            .or_else(|| known(&issuer, &serial, &ski)?.1);
-        // The most frequent guess; the first by name among equals.
-        let guess = self
-            .guesses
-            .iter()
-            .max_by_key(|(name, count)| (**count, Reverse(*name)));
-        let (address, source) = match (certain, guess) {
-            (Some(address), _) => (address, "certificate"),
-            (None, Some((address, _))) => (address.clone(), "guessed"),
-            (None, None) => (String::new(), ""),
-        };
         MissingKeyRow {
             issuer,
             serial,
             ski,
-            address,
-            address_source: source.into(),
+            address: owner.address.clone(),
+            address_source: owner.source.into(),
             messages: self.layers,
             first_date: self.first.map(text::rfc3339).unwrap_or_default(),
             last_date: self.last.map(text::rfc3339).unwrap_or_default(),
             key_status: self.status.as_str().into(),
             newly_opened,
             cumulative_percent,
+            owner: owner.word.into(),
         }
     }
+}
+
+/// Whose a key is.
+struct Owner {
+    /// Joined by a space.
+    address: String,
+    /// How that is known.
+    source: &'static str,
+    /// Of the house, of others, or empty where that is not known.
+    word: &'static str,
+}
+
+/// Who may own one of `keys` unknown keys of a message: to whom it was sent, but for recipients
+/// whose certificate is known; its sender too, where there are more keys than people.
+fn candidates<'a>(
+    recipients: impl Iterator<Item = &'a RecipientFinding>,
+    message: &MessageFinding,
+    keys: usize,
+) -> Vec<String> {
+    let owned: HashSet<String> = recipients
+        .filter(|recipient| !recipient.cert_sha256.is_empty())
+        .map(|recipient| recipient.address.to_lowercase())
+        .collect();
+    let lower = |addresses: &[String]| -> Vec<String> {
+        let lower = addresses.iter().map(|address| address.to_lowercase());
+        lower.filter(|address| !owned.contains(address)).collect()
+    };
+    let mut candidates = lower(&message.sent_to);
+    let unknown = keys.saturating_sub(owned.len());
+    candidates.sort_unstable();
+    candidates.dedup();
+    if unknown > candidates.len() {
+        candidates.extend(lower(&message.from));
+        candidates.sort_unstable();
+        candidates.dedup();
+    }
+    if candidates.len() > ADDRESSED {
+        candidates.clear();
+    }
+    candidates
 }
 
 /// With one decimal, rounded down: "at least 97.3 %" must hold.
@@ -364,6 +528,61 @@ mod tests {
             ("b@x", "certificate")
         );
         assert_eq!(rows[0].last_date, "1970-01-01T00:00:02Z");
+    }
+
+    fn addressed(to: &[&str], sent_to: &[&str], from: &str) -> MessageRecord {
+        let mut record = sealed(to, 0);
+        let message = &mut record.findings.messages[0];
+        message.sent_to = sent_to.iter().map(|&to| to.to_owned()).collect();
+        message.from = vec![from.to_owned()];
+        record
+    }
+
+    #[test]
+    fn who_was_addressed_tells_whose_a_key_is() {
+        let mut missing = Missing::new(&["House.example".to_owned()]);
+        for (to, sent_to) in [
+            (&["bob"][..], &["Bob@house.example"][..]),
+            (
+                &["bob", "ann"],
+                &["bob@house.example", "ann@sub.house.example"],
+            ),
+            (
+                &["bob", "ann", "carl"],
+                &["bob@house.example", "ann@sub.house.example"],
+            ),
+            (&["dora"], &["dora@elsewhere.example"]),
+            (
+                &["dora"],
+                &["dora@elsewhere.example", "list@elsewhere.example"],
+            ),
+            (&["eve", "fay"], &["eve@x.example", "fay@x.example"]),
+            (&["nobody"], &[]),
+        ] {
+            missing.add(&addressed(to, sent_to, "carl@fakehouse.example"));
+        }
+        let rows = missing.rows(&|_, _, _| None);
+        let short: Vec<_> = rows
+            .iter()
+            .map(|row| {
+                [
+                    row.serial.as_str(),
+                    &row.address,
+                    &row.address_source,
+                    &row.owner,
+                ]
+            })
+            .collect();
+        assert_eq!(
+            short,
+            [
+                ["bob", "bob@house.example", "guessed", "ours"],
+                ["dora", "dora@elsewhere.example", "guessed", "other"],
+                ["eve", "eve@x.example fay@x.example", "guessed", "other"],
+                ["nobody", "carl@fakehouse.example", "guessed", "other"],
+            ],
+            "what is ours first; nobody knows which of two is whose; a message to nobody is the sender's own"
+        );
     }
 
     #[test]

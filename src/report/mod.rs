@@ -11,6 +11,8 @@
 //! | [`advice`] | what to do about a message that failed |
 //! | [`totals`] [`summary`] | how many of what; the last lines on a terminal |
 //! | [`custody`] | who ran it, when, with what |
+//! | [`shape`] [`redact`] | which columns, in how many files; what hides names |
+//! | [`html`] | the page for people |
 //! | `fill` | which finding goes into which column |
 //! | [`write`](write()) | all of them, in two walks |
 
@@ -19,10 +21,13 @@ pub mod csv;
 pub mod custody;
 mod evidence;
 mod fill;
+pub mod html;
 mod judging;
 pub mod missing;
 pub mod record;
+pub mod redact;
 pub mod rows;
+pub mod shape;
 mod sheet;
 pub mod summary;
 #[cfg(test)]
@@ -30,10 +35,10 @@ pub(crate) mod testing;
 pub mod totals;
 mod write;
 
-pub use custody::RunInfo;
+pub use custody::{Ended, RunInfo};
 pub use judging::Judging;
 pub(crate) use sheet::Pending;
 pub use sheet::Target;
 pub use summary::Telling;
 pub use totals::Totals;
-pub use write::{OnSighting, Records, file_names, files_in, write};
+pub use write::{OnSighting, Records, files_in, is_report, write};

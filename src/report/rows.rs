@@ -8,11 +8,17 @@ use serde::{Deserialize, Serialize};
 
 /// A row of a report.
 pub trait Row: Serialize {
+    /// The report's name, that of its file without an extension.
+    const NAME: &'static str;
+
     /// The header row.
     const COLUMNS: &'static [&'static str];
 
     /// Hands out every cell, in the order of [`Row::COLUMNS`].
     fn cells(&self, cell: &mut dyn FnMut(Cell<'_>));
+
+    /// Hands out every column that holds text, to be changed.
+    fn texts(&mut self, each: &mut dyn FnMut(&'static str, &mut String));
 }
 
 /// One value of a row.
@@ -29,11 +35,19 @@ pub enum Cell<'a> {
 /// What a field of a row may be.
 trait Value {
     fn cell(&self) -> Cell<'_>;
+
+    fn text(&mut self) -> Option<&mut String> {
+        None
+    }
 }
 
 impl Value for String {
     fn cell(&self) -> Cell<'_> {
         Cell::Text(self)
+    }
+
+    fn text(&mut self) -> Option<&mut String> {
+        Some(self)
     }
 }
 
@@ -51,17 +65,24 @@ impl Value for Option<u64> {
 
 /// Declares rows: a field, a column, a cell.
 macro_rules! rows {
-    ($($(#[$meta:meta])* $name:ident { $($field:ident: $kind:ty),+ $(,)? })+) => {$(
+    ($($(#[$meta:meta])* $name:ident = $file:literal { $($field:ident: $kind:ty),+ $(,)? })+) => {$(
         $(#[$meta])*
         #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
         #[expect(missing_docs, reason = "the columns are described in docs/reference/reports.md")]
         pub struct $name { $(pub $field: $kind),+ }
 
         impl Row for $name {
+            const NAME: &'static str = $file;
             const COLUMNS: &'static [&'static str] = &[$(stringify!($field)),+];
 
             fn cells(&self, cell: &mut dyn FnMut(Cell<'_>)) {
                 $(cell(self.$field.cell());)+
+            }
+
+            fn texts(&mut self, each: &mut dyn FnMut(&'static str, &mut String)) {
+                $(if let Some(text) = self.$field.text() {
+                    each(stringify!($field), text);
+                })+
             }
         }
     )+};
@@ -69,7 +90,7 @@ macro_rules! rows {
 
 rows! {
     /// messages.csv: one row a message, and one for each attached message that holds S/MIME.
-    MessageRow {
+    MessageRow = "messages" {
         mailbox: String, ordinal: u64, part: String, offset: u64, bytes: u64, sha256: String, flags: String,
         message_id: String, date: String, from: String, subject: String, form: String, parts: u64, outcome: String,
         reason: String, verdict: String, verdict_time: String, time_source: String, signatures: u64,
@@ -78,7 +99,7 @@ rows! {
         out_offset: Option<u64>, out_bytes: Option<u64>, out_sha256: String,
     }
     /// signatures.csv: one row a SignerInfo.
-    SignatureRow {
+    SignatureRow = "signatures" {
         mailbox: String, ordinal: u64, part: String, layer: u64, message_id: String, signer: String, subject: String,
         issuer: String, serial: String, cert_sha256: String, key: String, digest: String, algorithm: String,
         signing_time: String, verdict: String, integrity: String, chain: String, chain_now: String,
@@ -86,31 +107,31 @@ rows! {
         address: String, coverage: String, strength: String, reasons: String,
     }
     /// recipients.csv: one row a RecipientInfo.
-    RecipientRow {
+    RecipientRow = "recipients" {
         mailbox: String, ordinal: u64, part: String, layer: u64, message_id: String, kind: String, issuer: String,
         serial: String, ski: String, key_encryption: String, content_encryption: String, key_status: String,
         cert_sha256: String, address: String, role: String,
     }
     /// certificates.csv: one row a certificate seen in the archive.
-    CertificateRow {
+    CertificateRow = "certificates" {
         sha256: String, addresses: String, subject: String, issuer: String, serial: String, ski: String,
         not_before: String, not_after: String, key: String, signature: String, usages: String, ca: String,
         first_seen: String, last_seen: String, sightings: u64, status: String, reasons: String,
     }
     /// missing-keys.csv: whose keys would open the most, the most useful first.
-    MissingKeyRow {
+    MissingKeyRow = "missing-keys" {
         issuer: String, serial: String, ski: String, address: String, address_source: String, messages: u64,
-        first_date: String, last_date: String, key_status: String, newly_opened: u64, cumulative_percent: String,
+        first_date: String, last_date: String, key_status: String, newly_opened: u64, cumulative_percent: String, owner: String,
     }
     /// sources.csv: every file met.
-    SourceRow { path: String, kind: String, bytes: u64, sha256: String, messages: u64, status: String }
+    SourceRow = "sources" { path: String, kind: String, bytes: u64, sha256: String, messages: u64, status: String }
     /// failed.csv: what to do next, a row a failed message.
-    FailedRow {
+    FailedRow = "failed" {
         mailbox: String, ordinal: u64, part: String, message_id: String, subject: String, date: String,
         outcome: String, reason: String, what_to_do: String,
     }
     /// manifest.csv: a row a message, then a row a file.
-    ManifestRow { out_path: String, out_ordinal: Option<u64>, in_sha256: String, out_sha256: String, outcome: String }
+    ManifestRow = "manifest" { out_path: String, out_ordinal: Option<u64>, in_sha256: String, out_sha256: String, outcome: String }
 }
 
 #[cfg(test)]
@@ -146,7 +167,7 @@ mod tests {
         assert_eq!(
             joined(MissingKeyRow::COLUMNS),
             "issuer, serial, ski, address, address_source, messages, first_date, last_date, key_status, \
-             newly_opened, cumulative_percent"
+             newly_opened, cumulative_percent, owner"
         );
         assert_eq!(
             joined(SourceRow::COLUMNS),

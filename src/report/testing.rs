@@ -12,6 +12,7 @@ pub(crate) fn finding(action: Action) -> MessageFinding {
         message_id: "id@example.org".into(),
         date: Some(0),
         from: vec!["a@example.org".into()],
+        sent_to: Vec::new(),
         subject: "subject".into(),
         form: "plain".into(),
         parts: 0,

@@ -8,15 +8,18 @@ use std::sync::Arc;
 use super::advice::Adviser;
 use super::evidence::{Evidence, Testimony};
 use super::fill;
+use super::html::{self, Gathered};
 use super::judging::{Judge, Judging};
 use super::missing::Missing;
 use super::record::{MessageRecord, Record};
+use super::redact::Hiding;
 use super::rows::{
     CertificateRow, FailedRow, MessageRow, MissingKeyRow, RecipientRow, SignatureRow, SourceRow,
 };
+use super::shape;
 use super::sheet::{Sheet, Target, write_json};
 use super::totals::Totals;
-use crate::cert::Certificate;
+use crate::cert::{Certificate, Trust};
 use crate::error::Result;
 use crate::fsio;
 use crate::keys::keyring::KeyRing;
@@ -31,16 +34,8 @@ pub type Records<'a> = dyn Fn() -> Result<Box<dyn Iterator<Item = Result<Record>
 /// Takes each certificate with what one message says of it.
 pub type OnSighting<'a> = dyn FnMut(&Arc<Certificate>, Sighting) -> Result<()> + 'a;
 
-/// The names of all report files, run.json aside, as they lie in the report folder.
-const REPORTS: &[&str] = &[
-    "messages",
-    "signatures",
-    "recipients",
-    "certificates",
-    "missing-keys",
-    "sources",
-    "failed",
-];
+/// The files beside the reports with rows.
+const OTHERS: &[&str] = &["summary.json", "report.html", "run.json"];
 
 /// Writes every report but run.json and counts what they say.
 ///
@@ -74,16 +69,21 @@ pub fn write(
     let mut reports = Reports::open(target)?;
     let mut writer = Writer {
         adviser: Adviser::new(keyring),
-        missing: Missing::default(),
+        missing: Missing::new(target.our_domains),
         totals: Totals {
             written: has_output.then_some(0),
             ..Totals::default()
         },
         accept,
         judges,
+        hiding: Hiding::new(target.redactor, judging.pool.all().iter()),
+        page: Gathered::new(judging.now),
     };
     for name in writer.adviser.locked_files() {
-        writer.totals.locked_files.insert(name.clone(), 0);
+        writer
+            .totals
+            .locked_files
+            .insert(writer.hiding.path(name), 0);
     }
     for record in records()? {
         match record? {
@@ -113,6 +113,7 @@ pub fn write(
                 }
             }
             Record::File(file) => {
+                let file = writer.hiding.file(file);
                 writer.totals.add_file(&file);
                 reports.sources.row(&fill::source_row(&file))?;
             }
@@ -120,10 +121,17 @@ pub fn write(
         }
     }
     for row in evidence.rows(&given, judges) {
+        let row = writer.hiding.row(row);
         writer.totals.add_certificate(&row);
+        writer.page.certificate(&row);
         reports.certificates.row(&row)?;
     }
-    let missing = writer.missing.rows(&known_recipients(&judging));
+    let missing: Vec<_> = writer
+        .missing
+        .rows(&known_recipients(&judging))
+        .into_iter()
+        .map(|row| writer.hiding.row(row))
+        .collect();
     for row in &missing {
         reports.missing.row(row)?;
     }
@@ -133,47 +141,75 @@ pub fn write(
     reports.finish()?;
     if let Some(dir) = target.dir {
         write_json(&dir.join("summary.json"), &writer.totals)?;
+        if let Some(told) = target.told {
+            let page = writer.page(told, &missing, judging.trust, target);
+            fsio::write_atomic(&dir.join("report.html"), |out| {
+                out.write_all(page.as_bytes())
+            })?;
+        }
         fsio::sync_dir(dir)?;
     }
     Ok(writer.totals)
 }
 
-/// Every report file that [`write`](write()) may make below `dir`, run.json included.
-pub fn file_names() -> impl Iterator<Item = String> {
-    let sheets = REPORTS
-        .iter()
-        .flat_map(|name| [format!("{name}.csv"), format!("{name}.jsonl")]);
-    sheets.chain(["summary.json".to_owned(), "run.json".to_owned()])
+/// Whether a file in a report folder has the name of one that [`write`](write()) may make there,
+/// run.json included.
+pub fn is_report(name: &str) -> bool {
+    place(name).is_some()
 }
 
-/// Those of [`file_names`] that are there.
+/// Where a report file stands in lists: by report, CSV before JSON Lines, parts by number.
+fn place(name: &str) -> Option<(usize, bool, u64)> {
+    if let Some((report, part)) = shape::part_of(name) {
+        return Some((report, false, part));
+    }
+    let reports = shape::REPORTS.len();
+    if let Some(stem) = name.strip_suffix(".jsonl") {
+        let report = shape::REPORTS
+            .iter()
+            .position(|(known, _)| *known == stem)?;
+        return Some((report, true, 1));
+    }
+    let other = OTHERS.iter().position(|known| *known == name)?;
+    Some((reports + other, true, 1))
+}
+
+/// The report files that are in `dir`, in a fixed order; none where it cannot be read.
 pub fn files_in(dir: &Path) -> Vec<String> {
-    file_names()
-        .filter(|name| dir.join(name).symlink_metadata().is_ok())
-        .collect()
+    let mut found: Vec<_> = std::fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name().into_string().ok()?;
+            Some((place(&name)?, name))
+        })
+        .collect();
+    found.sort();
+    found.into_iter().map(|(_, name)| name).collect()
 }
 
 /// The sheets that are open at once.
-struct Reports {
-    messages: Sheet<MessageRow>,
-    signatures: Sheet<SignatureRow>,
-    recipients: Sheet<RecipientRow>,
-    certificates: Sheet<CertificateRow>,
-    missing: Sheet<MissingKeyRow>,
-    sources: Sheet<SourceRow>,
-    failed: Sheet<FailedRow>,
+struct Reports<'a> {
+    messages: Sheet<'a, MessageRow>,
+    signatures: Sheet<'a, SignatureRow>,
+    recipients: Sheet<'a, RecipientRow>,
+    certificates: Sheet<'a, CertificateRow>,
+    missing: Sheet<'a, MissingKeyRow>,
+    sources: Sheet<'a, SourceRow>,
+    failed: Sheet<'a, FailedRow>,
 }
 
-impl Reports {
-    fn open(target: Target<'_>) -> Result<Self> {
+impl<'a> Reports<'a> {
+    fn open(target: Target<'a>) -> Result<Self> {
         Ok(Self {
-            messages: Sheet::open(target, "messages")?,
-            signatures: Sheet::open(target, "signatures")?,
-            recipients: Sheet::open(target, "recipients")?,
-            certificates: Sheet::open(target, "certificates")?,
-            missing: Sheet::open(target, "missing-keys")?,
-            sources: Sheet::open(target, "sources")?,
-            failed: Sheet::open(target, "failed")?,
+            messages: Sheet::open(target)?,
+            signatures: Sheet::open(target)?,
+            recipients: Sheet::open(target)?,
+            certificates: Sheet::open(target)?,
+            missing: Sheet::open(target)?,
+            sources: Sheet::open(target)?,
+            failed: Sheet::open(target)?,
         })
     }
 
@@ -196,6 +232,8 @@ struct Writer<'a> {
     accept: &'a [Action],
     /// Whether verdicts are given at all; `scan` only names what there is.
     judges: bool,
+    hiding: Hiding<'a>,
+    page: Gathered,
 }
 
 impl Writer<'_> {
@@ -213,14 +251,15 @@ impl Writer<'_> {
             let verdict =
                 judge::message(finding, &findings.signatures, &verdicts).filter(|_| self.judges);
             self.totals.add_finding(finding, verdict, self.accept);
-            reports
-                .messages
-                .row(&fill::message_row(record, finding, verdict))?;
+            self.page.message(finding, verdict);
+            let row = fill::message_row(record, finding, verdict);
+            reports.messages.row(&self.hiding.row(row))?;
             if finding.action.is_failure() && !self.accept.contains(&finding.action) {
-                let what_to_do = self.adviser.what_to_do(finding, &findings.recipients);
-                reports
-                    .failed
-                    .row(&fill::failed_row(record, finding, what_to_do))?;
+                let advice = self.adviser.what_to_do(finding, &findings.recipients);
+                let files = self.adviser.locked_files();
+                let advice = self.hiding.advice(advice, &findings.recipients, files);
+                let row = fill::failed_row(record, finding, advice);
+                reports.failed.row(&self.hiding.row(row))?;
             }
         }
         for (finding, (chains, judged)) in findings.signatures.iter().zip(judged) {
@@ -229,15 +268,16 @@ impl Writer<'_> {
                 row.verdict.clear();
                 row.reasons = finding.reasons.join(" ");
             }
+            let row = self.hiding.row(row);
             if !finding.is_countersignature() {
                 self.totals.add_signature(&row);
+                self.page.signature(&row, date_of(findings, &finding.part));
             }
             reports.signatures.row(&row)?;
         }
         for finding in &findings.recipients {
-            reports
-                .recipients
-                .row(&fill::recipient_row(record, finding))?;
+            let row = fill::recipient_row(record, finding);
+            reports.recipients.row(&self.hiding.row(row))?;
         }
         let locked: HashSet<&str> = findings
             .recipients
@@ -250,11 +290,51 @@ impl Writer<'_> {
             .any(|message| message.action == Action::Locked)
         {
             for file in locked {
-                *self.totals.locked_files.entry(file.to_owned()).or_default() += 1;
+                let file = self.hiding.path(file);
+                *self.totals.locked_files.entry(file).or_default() += 1;
             }
         }
         Ok(())
     }
+
+    /// report.html.
+    fn page(
+        &self,
+        told: &html::Told,
+        missing: &[MissingKeyRow],
+        trust: &Trust,
+        target: Target<'_>,
+    ) -> String {
+        let anchors: Vec<_> = trust
+            .anchors()
+            .iter()
+            .map(|anchor| {
+                (
+                    self.hiding.free(&anchor.subject),
+                    text::hex(&anchor.sha256),
+                    text::rfc3339(anchor.not_after),
+                )
+            })
+            .collect();
+        html::render(&html::Facts {
+            told,
+            totals: &self.totals,
+            gathered: &self.page,
+            missing,
+            anchors: &anchors,
+            judges: self.judges,
+            extension: if target.csv { "csv" } else { "jsonl" },
+        })
+    }
+}
+
+/// When the judged message at `part` was written, as it says.
+fn date_of(findings: &Findings, part: &str) -> Option<i64> {
+    let message = findings
+        .messages
+        .iter()
+        .find(|message| message.part == part);
+    message.and_then(|message| message.date)
 }
 
 /// What a message says of a certificate: the best of what it signed there.
@@ -371,7 +451,7 @@ mod tests {
 
     use super::*;
     use crate::cert::testing::{Pki, Spec};
-    use crate::cert::{CertCache, Pool, Trust};
+    use crate::cert::{CertCache, Pool};
     use crate::report::record::CertificateRecord;
     use crate::report::testing;
     use crate::text::hex;
@@ -444,7 +524,7 @@ mod tests {
             Target {
                 dir: Some(dir.path()),
                 csv: true,
-                jsonl: false,
+                ..Target::default()
             },
             &KeyRing::default(),
             &[],
@@ -514,6 +594,7 @@ mod tests {
             dir: Some(dir.path()),
             csv: true,
             jsonl: true,
+            ..Target::default()
         };
         write(
             &|| Ok(Box::new(std::iter::empty())),
@@ -525,7 +606,7 @@ mod tests {
             &mut |_, _| Ok(()),
         )
         .unwrap();
-        for name in REPORTS {
+        for (name, _) in shape::REPORTS {
             let text = std::fs::read_to_string(dir.path().join(format!("{name}.csv"))).unwrap();
             assert!(
                 text.ends_with("\r\n") && text.lines().count() == 1,

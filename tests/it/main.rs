@@ -24,6 +24,7 @@ mod labels;
 mod openings;
 mod protected_headers;
 mod release;
+mod reports;
 mod resume;
 mod sample;
 mod secrets;

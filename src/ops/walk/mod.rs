@@ -304,6 +304,11 @@ impl Walker<'_> {
                 }
             }),
             judgement: entity.judgement,
+            sent_to: if entity.content_encryption.is_some() {
+                facts.sent_to()
+            } else {
+                Vec::new()
+            },
             content_encryption: entity.content_encryption,
             content_integrity: entity.content_integrity,
             opened_with: entity.opened_with,
