@@ -70,7 +70,17 @@ pub struct Certificate {
     pub(super) issuer_key: String,
     /// Extended key usages, where the extension is there.
     purposes: Option<Vec<String>>,
+    /// Whether that extension is critical.
+    purposes_critical: bool,
 }
+
+impl PartialEq for Certificate {
+    fn eq(&self, other: &Self) -> bool {
+        self.sha256 == other.sha256
+    }
+}
+
+impl Eq for Certificate {}
 
 /// Bytes that are no certificate, and why not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -149,6 +159,7 @@ impl Certificate {
             subject_key,
             issuer_key,
             purposes: extensions.purposes,
+            purposes_critical: extensions.purposes_critical,
         })
     }
 
@@ -180,6 +191,27 @@ impl Certificate {
         self.purposes.as_ref().is_none_or(|list| {
             list.iter()
                 .any(|p| p == "emailProtection" || p == "anyExtendedKeyUsage")
+        })
+    }
+
+    /// Whether it may stamp times (RFC 3161 §2.3): extendedKeyUsage names `timeStamping` and nothing
+    /// else, and is critical; keyUsage is absent or lets it sign.
+    pub fn can_stamp_times(&self) -> bool {
+        let signs = KeyUsage::DIGITAL_SIGNATURE.or(KeyUsage::NON_REPUDIATION);
+        self.key_usage.is_none_or(|usage| usage.any(signs))
+            && self.purposes_critical
+            && self
+                .purposes
+                .as_ref()
+                .is_some_and(|list| list.len() == 1 && list.iter().all(|p| p == "timeStamping"))
+    }
+
+    /// Whether extendedKeyUsage is absent, as in most authorities, or names `timeStamping` or
+    /// `anyExtendedKeyUsage`.
+    pub fn is_for_stamps(&self) -> bool {
+        self.purposes.as_ref().is_none_or(|list| {
+            list.iter()
+                .any(|p| p == "timeStamping" || p == "anyExtendedKeyUsage")
         })
     }
 
@@ -409,6 +441,22 @@ mod tests {
 
     use super::*;
     use crate::cert::testing::{Pki, Spec};
+
+    #[test]
+    fn only_a_critical_purpose_of_its_own_stamps_times() {
+        let pki = Pki::new();
+        pki.issue(&Spec::root("root"));
+        for (name, purposes, expected) in [
+            ("good", "critical,timeStamping", true),
+            ("lax", "timeStamping", false),
+            ("more", "critical,timeStamping,emailProtection", false),
+            ("mail", "critical,emailProtection", false),
+            ("none", "", false),
+        ] {
+            let spec = Spec::leaf(name, "root").extension("extendedKeyUsage", purposes);
+            assert_eq!(pki.issue(&spec).can_stamp_times(), expected, "{name}");
+        }
+    }
 
     #[test]
     fn what_a_mail_certificate_says() {

@@ -15,7 +15,7 @@ use openssl::x509::store::{X509Store, X509StoreBuilder};
 use openssl::x509::verify::{X509VerifyFlags, X509VerifyParam};
 use openssl::x509::{X509StoreContext, X509VerifyResult};
 
-use super::{Certificate, Pool, Trust};
+use super::{Certificate, Pool, Trust, policies};
 use crate::ops::outcome::ChainStatus;
 
 /// Intermediates that are looked at for one certificate.
@@ -24,6 +24,13 @@ const MAX_CANDIDATES: usize = 32;
 const MAX_SIGNATURE_CHECKS: usize = 100;
 /// Links between a certificate and its anchor.
 const MAX_DEPTH: i32 = 16;
+/// Paths of one certificate that are tried one by one where the first one built does not hold.
+const MAX_PATHS: usize = 8;
+/// Steps that finding them may take.
+const MAX_STEPS: usize = 1_000;
+
+/// A path: from the certificate to its anchor.
+pub type CertPath = Vec<Arc<Certificate>>;
 
 /// OpenSSL computes with the years 1900 to 9999 only.
 const EARLIEST: i64 = -2_208_988_800;
@@ -36,6 +43,10 @@ pub enum Usage {
     Sign,
     /// [`Certificate::can_encrypt_mail`].
     Encrypt,
+    /// [`Certificate::can_stamp_times`], by authorities that are not kept from it.
+    StampTimes,
+    /// Anything: what it may do is asked elsewhere.
+    Any,
 }
 
 /// Judges chains and remembers what it found. A verdict depends on the certificate, the anchors,
@@ -43,6 +54,7 @@ pub enum Usage {
 pub struct ChainJudge<'a> {
     trust: &'a Trust,
     pool: &'a Pool,
+    usage: Usage,
     known: Mutex<HashMap<[u8; 32], Arc<Mutex<Known>>>>,
 }
 
@@ -53,8 +65,17 @@ struct Known {
     /// Every time at which a verdict can change, sorted.
     bounds: Vec<i64>,
     /// The verdict before the first bound, between the first and the second, and so on.
-    verdicts: Vec<Option<ChainStatus>>,
+    verdicts: Vec<Option<Verdict>>,
     timeless: Option<Judged>,
+}
+
+/// What holds between two bounds.
+#[derive(Clone)]
+struct Verdict {
+    status: ChainStatus,
+    /// Paths that hold, the one that OpenSSL built first; the rest only once they were asked for.
+    holding: Vec<CertPath>,
+    sought: bool,
 }
 
 /// Certificates that can be part of a path, the leaf aside.
@@ -62,6 +83,8 @@ struct Known {
 struct Graph {
     anchors: Vec<Arc<Certificate>>,
     intermediates: Vec<Arc<Certificate>>,
+    /// Whose signatures hold: issuers by the SHA-256 of what they issued.
+    issuers: HashMap<[u8; 32], Vec<Arc<Certificate>>>,
 }
 
 /// One answer of OpenSSL.
@@ -77,16 +100,35 @@ impl<'a> ChainJudge<'a> {
     /// A judge with these anchors and these candidates. The pool needs authorities only; where
     /// many have one name, those added first are looked at first.
     pub fn new(trust: &'a Trust, pool: &'a Pool) -> Self {
+        Self::for_usage(trust, pool, Usage::Sign)
+    }
+
+    /// The same for certificates that are used for something else than signing mail.
+    pub fn for_usage(trust: &'a Trust, pool: &'a Pool, usage: Usage) -> Self {
         Self {
             trust,
             pool,
+            usage,
             known: Mutex::default(),
         }
     }
 
-    /// What the chain of a signer's certificate says at `at` (Unix seconds).
+    /// What the chain of a certificate says at `at` (Unix seconds) for the judge's usage.
     pub fn status(&self, leaf: &Arc<Certificate>, at: i64) -> ChainStatus {
-        self.status_for(leaf, at, Usage::Sign)
+        self.status_for(leaf, at, self.usage)
+    }
+
+    /// The paths that hold at `at`: none, or one; with `all` every one, up to eight.
+    pub fn holding(&self, leaf: &Arc<Certificate>, at: i64, all: bool) -> Vec<CertPath> {
+        self.with_known(leaf, |known| known.holding(leaf, at, all, self.usage))
+    }
+
+    /// Every certificate that may have issued a list or a certificate under this canonical name,
+    /// anchors first.
+    pub(super) fn named(&self, subject_key: &str) -> impl Iterator<Item = &Arc<Certificate>> {
+        let anchors = self.trust.with_subject_key(subject_key);
+        let known = self.pool.with_subject_key(subject_key);
+        anchors.chain(known.filter(|known| !self.trust.contains(known)))
     }
 
     /// What the chain of a certificate says at `at` for `usage`.
@@ -98,8 +140,10 @@ impl<'a> ChainJudge<'a> {
         let fits = match usage {
             Usage::Sign => leaf.can_sign_mail(),
             Usage::Encrypt => leaf.can_encrypt_mail(),
+            Usage::StampTimes => leaf.can_stamp_times(),
+            Usage::Any => true,
         };
-        match self.with_known(leaf, |known| known.at(leaf, at)) {
+        match self.with_known(leaf, |known| known.at(leaf, at, self.usage).status) {
             ChainStatus::Trusted | ChainStatus::Expired | ChainStatus::NotYetValid if !fits => {
                 ChainStatus::WrongUsage
             }
@@ -110,12 +154,14 @@ impl<'a> ChainJudge<'a> {
     /// The path from the certificate on as far as it goes, whatever the time; the last one is the
     /// anchor where there is one.
     pub fn path(&self, leaf: &Arc<Certificate>) -> Vec<Arc<Certificate>> {
-        self.with_known(leaf, |known| known.timeless(leaf).path.clone())
+        self.with_known(leaf, |known| known.timeless(leaf, self.usage).path.clone())
     }
 
     /// The name (RFC 4514) of the authority whose certificate is missing for a complete path.
     pub fn missing_issuer(&self, leaf: &Arc<Certificate>) -> Option<String> {
-        self.with_known(leaf, |known| known.timeless(leaf).missing.clone())
+        self.with_known(leaf, |known| {
+            known.timeless(leaf, self.usage).missing.clone()
+        })
     }
 
     fn with_known<T>(&self, leaf: &Arc<Certificate>, ask: impl FnOnce(&mut Known) -> T) -> T {
@@ -155,22 +201,74 @@ impl Known {
         }
     }
 
-    fn at(&mut self, leaf: &Arc<Certificate>, at: i64) -> ChainStatus {
+    fn at(&mut self, leaf: &Arc<Certificate>, at: i64, usage: Usage) -> Verdict {
         let at = at.clamp(EARLIEST, LATEST);
         let segment = self.bounds.partition_point(|bound| *bound <= at);
-        if let Some(Some(status)) = self.verdicts.get(segment) {
-            return *status;
+        if let Some(Some(verdict)) = self.verdicts.get(segment) {
+            return verdict.clone();
         }
-        let status = self.graph.judge(leaf, Some(at)).status;
-        if let Some(verdict) = self.verdicts.get_mut(segment) {
-            *verdict = Some(status);
+        let mut verdict = Verdict::of(self.graph.judge(leaf, Some(at), usage));
+        if verdict.status != ChainStatus::Trusted {
+            // OpenSSL builds one path; where there are more, any that holds will do.
+            let other = self.graph.paths(leaf).into_iter().find_map(|path| {
+                let judged = Graph::judge_path(&path, at, usage);
+                (judged.status == ChainStatus::Trusted).then_some(judged)
+            });
+            if let Some(judged) = other {
+                verdict = Verdict::of(judged);
+            }
         }
-        status
+        if let Some(known) = self.verdicts.get_mut(segment) {
+            *known = Some(verdict.clone());
+        }
+        verdict
     }
 
-    fn timeless(&mut self, leaf: &Arc<Certificate>) -> &Judged {
+    fn holding(
+        &mut self,
+        leaf: &Arc<Certificate>,
+        at: i64,
+        all: bool,
+        usage: Usage,
+    ) -> Vec<CertPath> {
+        let mut verdict = self.at(leaf, at, usage);
+        if !all || verdict.sought || verdict.holding.is_empty() {
+            return verdict.holding;
+        }
+        let at = at.clamp(EARLIEST, LATEST);
+        for path in self.graph.paths(leaf) {
+            if !verdict.holding.contains(&path)
+                && Graph::judge_path(&path, at, usage).status == ChainStatus::Trusted
+            {
+                verdict.holding.push(path);
+            }
+        }
+        verdict.sought = true;
+        let segment = self.bounds.partition_point(|bound| *bound <= at);
+        if let Some(known) = self.verdicts.get_mut(segment) {
+            *known = Some(verdict.clone());
+        }
+        verdict.holding
+    }
+
+    fn timeless(&mut self, leaf: &Arc<Certificate>, usage: Usage) -> &Judged {
         let graph = &self.graph;
-        self.timeless.get_or_insert_with(|| graph.judge(leaf, None))
+        self.timeless
+            .get_or_insert_with(|| graph.judge(leaf, None, usage))
+    }
+}
+
+impl Verdict {
+    fn of(judged: Judged) -> Self {
+        let holding = match judged.status {
+            ChainStatus::Trusted => vec![judged.path],
+            _ => Vec::new(),
+        };
+        Self {
+            status: judged.status,
+            holding,
+            sought: false,
+        }
     }
 }
 
@@ -207,6 +305,11 @@ impl Graph {
                     continue;
                 }
                 proven = true;
+                graph
+                    .issuers
+                    .entry(child.sha256)
+                    .or_default()
+                    .push(Arc::clone(candidate));
                 if seen.insert(candidate.sha256) {
                     if !trust.contains(candidate) {
                         graph.intermediates.push(Arc::clone(candidate));
@@ -226,16 +329,73 @@ impl Graph {
         graph
     }
 
-    fn judge(&self, leaf: &Arc<Certificate>, at: Option<i64>) -> Judged {
-        // An error here is OpenSSL failing, not the path; nothing is trusted then.
-        self.ask_openssl(leaf, at).unwrap_or_else(|_| Judged {
-            status: ChainStatus::Untrusted,
-            path: vec![Arc::clone(leaf)],
-            missing: None,
-        })
+    /// The paths from `leaf` to an anchor over issuers whose signatures hold, shortest first, a few.
+    fn paths(&self, leaf: &Arc<Certificate>) -> Vec<CertPath> {
+        let mut found: Vec<CertPath> = Vec::new();
+        let mut queue = VecDeque::from([vec![Arc::clone(leaf)]]);
+        let mut steps = 0;
+        while let Some(path) = queue.pop_front() {
+            steps += 1;
+            let Some(last) = path.last() else { continue };
+            if self.anchors.contains(last) {
+                found.push(path);
+                if found.len() == MAX_PATHS {
+                    break;
+                }
+                continue;
+            }
+            if steps > MAX_STEPS || path.len() > usize::try_from(MAX_DEPTH).unwrap_or(0) {
+                continue;
+            }
+            for issuer in self.issuers.get(&last.sha256).into_iter().flatten() {
+                if !path.contains(issuer) && queue.len() < MAX_STEPS {
+                    let mut longer = path.clone();
+                    longer.push(Arc::clone(issuer));
+                    queue.push_back(longer);
+                }
+            }
+        }
+        found
     }
 
-    fn ask_openssl(&self, leaf: &Arc<Certificate>, at: Option<i64>) -> Result<Judged, ErrorStack> {
+    /// What OpenSSL says where it is given this path and nothing else.
+    fn judge_path(path: &[Arc<Certificate>], at: i64, usage: Usage) -> Judged {
+        let only = Self {
+            anchors: path.last().cloned().into_iter().collect(),
+            intermediates: path
+                .iter()
+                .skip(1)
+                .take(path.len().saturating_sub(2))
+                .cloned()
+                .collect(),
+            issuers: HashMap::new(),
+        };
+        match path.first() {
+            Some(leaf) => only.judge(leaf, Some(at), usage),
+            None => Judged {
+                status: ChainStatus::Untrusted,
+                path: Vec::new(),
+                missing: None,
+            },
+        }
+    }
+
+    fn judge(&self, leaf: &Arc<Certificate>, at: Option<i64>, usage: Usage) -> Judged {
+        // An error here is OpenSSL failing, not the path; nothing is trusted then.
+        self.ask_openssl(leaf, at, usage)
+            .unwrap_or_else(|_| Judged {
+                status: ChainStatus::Untrusted,
+                path: vec![Arc::clone(leaf)],
+                missing: None,
+            })
+    }
+
+    fn ask_openssl(
+        &self,
+        leaf: &Arc<Certificate>,
+        at: Option<i64>,
+        usage: Usage,
+    ) -> Result<Judged, ErrorStack> {
         let store = self.store(at)?;
         let mut untrusted = Stack::new()?;
         for certificate in &self.intermediates {
@@ -270,10 +430,11 @@ impl Graph {
         // Authorities restricted to other purposes issue no mail certificates (RFC 5280 is silent,
         // OpenSSL's S/MIME purpose and all mail programs agree). Asked here rather than through
         // that purpose because it refuses anyExtendedKeyUsage, which RFC 8550 §4.4.4 allows.
-        let restricted = path
-            .iter()
-            .skip(1)
-            .any(|authority| !authority.is_for_mail());
+        let restricted = path.iter().skip(1).any(|authority| match usage {
+            Usage::Sign | Usage::Encrypt => !authority.is_for_mail(),
+            Usage::StampTimes => !authority.is_for_stamps(),
+            Usage::Any => false,
+        });
         if restricted
             && matches!(
                 status,
@@ -281,6 +442,9 @@ impl Graph {
             )
         {
             status = ChainStatus::WrongUsage;
+        }
+        if status == ChainStatus::Trusted && !policies::hold(&path) {
+            status = ChainStatus::Untrusted;
         }
         let missing = (status == ChainStatus::Incomplete)
             .then(|| path.last().map_or(&leaf.issuer, |last| &last.issuer));

@@ -21,6 +21,8 @@ impl KeyUsage {
     pub const KEY_AGREEMENT: Self = Self(1 << 4);
     /// `keyCertSign`.
     pub const KEY_CERT_SIGN: Self = Self(1 << 5);
+    /// `cRLSign`.
+    pub const CRL_SIGN: Self = Self(1 << 6);
 
     const NAMES: [&'static str; 9] = [
         "digitalSignature",
@@ -63,6 +65,7 @@ pub(super) struct Extensions {
     pub(super) key_usage: Option<KeyUsage>,
     /// Purposes by RFC 5280's names, others dotted; `None` where the extension is absent.
     pub(super) purposes: Option<Vec<String>>,
+    pub(super) purposes_critical: bool,
     pub(super) is_ca: Option<bool>,
     /// rfc822Name and `SmtpUTF8Mailbox`, as they stand.
     pub(super) addresses: Vec<String>,
@@ -82,7 +85,7 @@ pub(super) fn read(tlv: &[u8]) -> Result<Extensions, &'static str> {
     let mut found = Extensions::default();
     let mut seen = 0_u8;
     while !list.is_empty() {
-        let (oid, value) = extension(&mut list).ok_or("malformed extensions")?;
+        let (oid, critical, value) = extension(&mut list).ok_or("malformed extensions")?;
         let which = match oid {
             // Not what the certificate permits: what is wrong in it is left out.
             [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 15] => {
@@ -126,19 +129,24 @@ pub(super) fn read(tlv: &[u8]) -> Result<Extensions, &'static str> {
             _ => value
                 .expect(0x30)
                 .and_then(|list| purposes(list.body))
-                .map(|p| found.purposes = Some(p)),
+                .map(|p| {
+                    found.purposes = Some(p);
+                    found.purposes_critical = critical;
+                }),
         };
         read.ok_or("a malformed extension")?;
     }
     Ok(found)
 }
 
-/// OID and value of the next extension.
-fn extension<'a>(list: &mut Reader<'a>) -> Option<(&'a [u8], &'a [u8])> {
+/// OID, criticality and value of the next extension.
+fn extension<'a>(list: &mut Reader<'a>) -> Option<(&'a [u8], bool, &'a [u8])> {
     let mut fields = Reader::new(list.expect(0x30)?.body);
     let oid = fields.expect(6)?.body;
-    let _critical = fields.optional(1);
-    Some((oid, fields.expect(4)?.body))
+    let critical = fields
+        .optional(1)
+        .is_some_and(|value| value.body.first().is_some_and(|byte| *byte != 0));
+    Some((oid, critical, fields.expect(4)?.body))
 }
 
 fn key_usage(bits: Tlv<'_>) -> Option<KeyUsage> {

@@ -4,13 +4,16 @@
 pub mod cache;
 pub mod certificate;
 pub mod chain;
+pub mod crl;
 mod der;
 mod extensions;
 mod idn;
 mod key;
 pub mod name;
+mod policies;
 pub mod policy;
 pub mod pool;
+pub mod revocation;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod trust;
@@ -18,6 +21,8 @@ pub mod trust;
 pub use cache::CertCache;
 pub use certificate::{Certificate, Unreadable, clean_address, same_address};
 pub use chain::{ChainJudge, Usage};
+pub use crl::Crl;
 pub use extensions::KeyUsage;
 pub use pool::Pool;
+pub use revocation::RevocationJudge;
 pub use trust::{Trust, load_certificates};

@@ -217,10 +217,125 @@ impl Pki {
     }
 }
 
-fn write(path: &Path, text: &str) {
+fn write(path: &Path, content: impl AsRef<[u8]>) {
     use std::io::Write as _;
     crate::fsio::create(path)
         .unwrap()
-        .write_all(text.as_bytes())
+        .write_all(content.as_ref())
         .unwrap();
+}
+
+/// A revocation list to be made.
+#[derive(Clone)]
+pub(crate) struct List {
+    issuer: String,
+    issued: String,
+    next: String,
+    revoked: Vec<(String, String)>,
+    extensions: Vec<String>,
+    patch: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl List {
+    /// By an authority; `YYYYMMDDHHMMSSZ`.
+    pub(crate) fn by(issuer: &str, issued: &str, next: &str) -> Self {
+        Self {
+            issuer: issuer.to_owned(),
+            issued: issued.to_owned(),
+            next: next.to_owned(),
+            revoked: Vec::new(),
+            extensions: Vec::new(),
+            patch: None,
+        }
+    }
+
+    /// With an entry for the certificate `NAME.pem`: a date, a reason and what goes with it, as
+    /// `openssl ca` keeps them in its index.
+    pub(crate) fn revoked(mut self, name: &str, entry: &str) -> Self {
+        self.revoked.push((name.to_owned(), entry.to_owned()));
+        self
+    }
+
+    /// With an extension of the list.
+    pub(crate) fn extension(mut self, name: &str, value: &str) -> Self {
+        self.extensions.push(format!("{name}={value}"));
+        self
+    }
+
+    /// With an issuingDistributionPoint.
+    pub(crate) fn scope(self, name: &str, value: &str) -> Self {
+        self.extension(
+            "issuingDistributionPoint",
+            &format!("critical,@scope\n[scope]\n{name}={value}"),
+        )
+    }
+
+    /// With some of its bytes changed before it is signed.
+    pub(crate) fn patched(mut self, from: &[u8], to: &[u8]) -> Self {
+        self.patch = Some((from.to_vec(), to.to_vec()));
+        self
+    }
+}
+
+impl Pki {
+    /// Makes a list.
+    pub(crate) fn list(&self, list: &List) -> Arc<super::Crl> {
+        let mut index = String::new();
+        for (name, entry) in &list.revoked {
+            let serial = crate::text::hex(&self.load(name).serial).to_uppercase();
+            index.push_str(&format!(
+                "R\t350101000000Z\t{entry}\t{serial}\tunknown\t/CN={name}\n"
+            ));
+        }
+        write(&self.path("crl-index.txt"), &index);
+        write(&self.path("crl-index.txt.attr"), "unique_subject = no\n");
+        let config = format!(
+            "[ca]\ndefault_ca=own\n[own]\ndatabase=crl-index.txt\nunique_subject=no\ncrl_extensions=extensions\n\
+             default_md=sha256\n[extensions]\nauthorityKeyIdentifier=keyid\n{}\n",
+            list.extensions.join("\n")
+        );
+        write(&self.path("crl.cnf"), &config);
+        let (certificate, key) = (
+            format!("{}.pem", list.issuer),
+            format!("{}.key", list.issuer),
+        );
+        self.openssl(&[
+            "ca",
+            "-gencrl",
+            "-config",
+            "crl.cnf",
+            "-cert",
+            &certificate,
+            "-keyfile",
+            &key,
+            "-crl_lastupdate",
+            &list.issued,
+            "-crl_nextupdate",
+            &list.next,
+            "-out",
+            "list.pem",
+        ]);
+        self.openssl(&[
+            "crl", "-in", "list.pem", "-outform", "DER", "-out", "list.der",
+        ]);
+        let mut der = std::fs::read(self.path("list.der")).unwrap();
+        if let Some((from, to)) = &list.patch {
+            let at = memchr::memmem::find(&der, from).expect("the bytes to change");
+            der[at..at + to.len()].copy_from_slice(to);
+            der = self.signed_anew(&der, &key);
+        }
+        Arc::new(super::Crl::decode(&der).unwrap())
+    }
+
+    /// A list, or any object of the same build, with its signature (ECDSA, SHA-256) made anew.
+    fn signed_anew(&self, der: &[u8], key: &str) -> Vec<u8> {
+        use crate::cert::der::Reader;
+        let mut fields = Reader::new(Reader::new(der).expect(0x30).unwrap().body);
+        let (tbs, algorithm) = (fields.next().unwrap().raw, fields.next().unwrap().raw);
+        write(&self.path("tbs"), tbs);
+        self.openssl(&["dgst", "-sha256", "-sign", key, "-out", "tbs.sig", "tbs"]);
+        let signature = std::fs::read(self.path("tbs.sig")).unwrap();
+        let bits = crate::cms::der::element(3, &[&[0], &signature]);
+        crate::cms::der::sequence(&[tbs, algorithm, &bits])
+    }
 }

@@ -112,7 +112,7 @@ pub fn load_certificates(paths: &[PathBuf]) -> Result<Vec<Arc<Certificate>>> {
 
 /// Every readable certificate in a file's bytes: PEM blocks, else one DER certificate or PKCS#7.
 pub fn certificates_in(bytes: &[u8]) -> Vec<Certificate> {
-    let blocks = pem_blocks(bytes);
+    let blocks = pem_blocks(bytes, &LABELS);
     if blocks.is_empty() {
         return from_der(bytes);
     }
@@ -135,15 +135,17 @@ fn from_der(der: &[u8]) -> Vec<Certificate> {
         .collect()
 }
 
-/// The decoded bodies of all PEM blocks that hold certificates or PKCS#7.
-fn pem_blocks(bytes: &[u8]) -> Vec<Vec<u8>> {
-    const LABELS: [&[u8]; 5] = [
-        b"CERTIFICATE",
-        b"X509 CERTIFICATE",
-        b"TRUSTED CERTIFICATE",
-        b"PKCS7",
-        b"CMS",
-    ];
+/// Labels of PEM blocks that hold certificates or PKCS#7.
+const LABELS: [&[u8]; 5] = [
+    b"CERTIFICATE",
+    b"X509 CERTIFICATE",
+    b"TRUSTED CERTIFICATE",
+    b"PKCS7",
+    b"CMS",
+];
+
+/// The decoded bodies of all PEM blocks with one of these labels.
+pub(super) fn pem_blocks(bytes: &[u8], labels: &[&[u8]]) -> Vec<Vec<u8>> {
     const BEGIN: &[u8] = b"-----BEGIN ";
     let mut blocks = Vec::new();
     let mut rest = bytes;
@@ -160,7 +162,7 @@ fn pem_blocks(bytes: &[u8]) -> Vec<Vec<u8>> {
         let Some(end) = memchr::memmem::find(body, b"-----END ") else {
             break;
         };
-        if LABELS.contains(&label) {
+        if labels.contains(&label) {
             let text = body.get(..end).unwrap_or_default();
             blocks.extend(base64_simd::forgiving_decode_to_vec(text).ok());
         }
@@ -171,7 +173,7 @@ fn pem_blocks(bytes: &[u8]) -> Vec<Vec<u8>> {
 
 /// The path itself, or all ordinary files below it; links are followed, as folders of
 /// certification authorities are made of them.
-fn files_below(path: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn files_below(path: &Path) -> Result<Vec<PathBuf>> {
     let kind = std::fs::metadata(path).map_err(Error::io("read", path))?;
     if kind.is_file() {
         return Ok(vec![path.to_path_buf()]);
@@ -260,7 +262,7 @@ mod tests {
         let mut refused = Vec::new();
         for path in files_below(&corpora).unwrap_or_default() {
             let bytes = read_bounded(&path).unwrap();
-            let mut all = pem_blocks(&bytes);
+            let mut all = pem_blocks(&bytes, &LABELS);
             all.push(bytes);
             for der in all
                 .iter()
