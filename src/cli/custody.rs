@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use p7mill::cert::Certificate;
+use p7mill::cert::policy::Profile;
+use p7mill::cert::{Certificate, Crl};
 use p7mill::crypto::provider;
 use p7mill::keys::keyring::{KeyFileStatus, KeyRing};
 use p7mill::report::RunInfo;
@@ -55,8 +56,20 @@ pub(crate) fn info(
                 .unwrap_or_default()
         })),
         anchors: sorted(anchors.iter().map(|anchor| hex(&anchor.sha256))),
-        crls: Vec::new(),
+        ..RunInfo::default()
     }
+}
+
+/// Adds what verdicts rest on beside the anchors.
+pub(crate) fn add_judging(
+    info: &mut RunInfo,
+    stamping: &[Arc<Certificate>],
+    crls: &[Arc<Crl>],
+    profile: &Profile,
+) {
+    info.stamping_anchors = sorted(stamping.iter().map(|anchor| hex(&anchor.sha256)));
+    info.crls = sorted(crls.iter().map(|crl| hex(&crl.sha256)));
+    info.policy.clone_from(&profile.name);
 }
 
 /// What shapes the output, by name: where one of these differs, a run does not continue another.
@@ -77,6 +90,9 @@ pub(crate) fn options(
         ("keys".into(), info.keys.join(" ")),
         ("locked keys".into(), info.locked_key_files.join(" ")),
         ("trust".into(), info.anchors.join(" ")),
+        ("trust-tsa".into(), info.stamping_anchors.join(" ")),
+        ("crl".into(), info.crls.join(" ")),
+        ("policy".into(), info.policy.clone()),
         ("intermediates".into(), fingerprints(intermediates)),
         (
             "to".into(),

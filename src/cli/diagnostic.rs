@@ -16,15 +16,12 @@ const LATER_COMMANDS: &[&str] = &[
 
 /// Options that the contract names and this version does not have.
 const LATER_OPTIONS: &[&str] = &[
-    "--crl",
-    "--require-revocation",
     "--to-format",
     "--retry-failed",
     "--include",
     "--exclude",
     "--since",
     "--until",
-    "--policy",
     "--max-message",
 ];
 

@@ -123,6 +123,18 @@ pub(crate) struct JudgingArgs {
     /// The time a chain is judged at: received, signing, now, or a time such as 2024-05-01T12:00:00Z
     #[arg(long, value_name = "CLOCK", default_value = "received", value_parser = values::clock)]
     pub(crate) clock: p7mill::ops::Clock,
+    /// Revocation lists, PEM or DER, file or folder; may be given several times
+    #[arg(long, value_name = "PATH")]
+    pub(crate) crl: Vec<PathBuf>,
+    /// A signature whose certificates' revocation is unknown is not valid
+    #[arg(long)]
+    pub(crate) require_revocation: bool,
+    /// Authorities of time-stamps (RFC 3161), PEM or DER, file or folder; may be given several times
+    #[arg(long, value_name = "PATH")]
+    pub(crate) trust_tsa: Vec<PathBuf>,
+    /// How strength is graded: at-the-time, today, strict, or a TOML file
+    #[arg(long, value_name = "POLICY", default_value = "at-the-time")]
+    pub(crate) policy: PathBuf,
     #[command(flatten)]
     pub(crate) now: NowArgs,
 }

@@ -9,6 +9,8 @@ use std::sync::Arc;
 
 use p7mill::cert::Certificate;
 use p7mill::cert::cache::CertCache;
+use p7mill::cert::crl;
+use p7mill::cert::policy::Profile;
 use p7mill::cert::pool::Pool;
 use p7mill::cert::trust::{self, Trust};
 use p7mill::crypto::cipher::ContentCipher;
@@ -142,6 +144,23 @@ impl Settings {
                 .map_err(|e| named("--intermediates", e))?,
             None => Vec::new(),
         };
+        let stamping = request
+            .judging
+            .map_or(Ok(Vec::new()), |judging| {
+                trust::load_certificates(&judging.trust_tsa)
+            })
+            .map_err(|error| named("--trust-tsa", error))?;
+        let crls = request
+            .judging
+            .map_or(Ok(Vec::new()), |judging| crl::load(&judging.crl))
+            .map_err(|error| named("--crl", error))?;
+        let profile = request.judging.map_or_else(
+            || Ok(Profile::default()),
+            |judging| profile(&judging.policy),
+        )?;
+        let require_revocation = request
+            .judging
+            .is_some_and(|judging| judging.require_revocation);
         let mut recipients = recipient_files("--to", request.to, now, &mut notes)?;
         let recovery = recipient_files("--recovery", request.recovery, now, &mut notes)?;
         let store = open_store(request, earlier.is_some_and(|run| run.finished))?;
@@ -201,8 +220,10 @@ impl Settings {
             .map_or(Clock::Received, |judging| judging.clock);
         let dry_run = request.out.is_some_and(|out| out.dry_run);
         let format = request.format.unwrap_or(Format::Csv);
-        let info = custody::info(request.command, started, now, &keyring, &anchors);
+        let mut info = custody::info(request.command, started, now, &keyring, &anchors);
+        custody::add_judging(&mut info, &stamping, &crls, &profile);
         let mut options = custody::options(&info, &intermediates, &recipients);
+        options.insert("revocation".into(), require_revocation.to_string());
         options.insert("clock".into(), format!("{clock:?}"));
         options.insert("now".into(), request.now.map(rfc3339).unwrap_or_default());
         options.insert(
@@ -244,6 +265,10 @@ impl Settings {
             withholds: matches!(task, Task::Encrypt(_)),
             start_over: request.out.is_some_and(|out| out.start_over),
             trust,
+            trust_tsa: Trust::new(stamping),
+            crls,
+            require_revocation,
+            profile,
             judges: !matches!(request.command, "scan" | "encrypt"),
             options,
             info,
@@ -468,6 +493,28 @@ fn cipher_of(program: Program) -> Cipher {
         }
         Program::Openssl => Cipher::Aes256Gcm,
     }
+}
+
+/// `--policy`: a name, else a file.
+fn profile(word: &Path) -> Result<Profile> {
+    /// Tables fit in a fraction of this.
+    const LARGEST: u64 = 1 << 20;
+    if let Some(profile) = word.to_str().and_then(Profile::built_in) {
+        return Ok(profile);
+    }
+    let wrong = |why: &str| Error::Usage(format!("--policy {}: {why}", escape_path(word)));
+    let length = std::fs::metadata(word).map_err(|error| {
+        let names: Vec<_> = Profile::names().collect();
+        wrong(&format!(
+            "{error}; it is {}, or a TOML file",
+            names.join(", ")
+        ))
+    })?;
+    if length.len() > LARGEST {
+        return Err(wrong("over 1 MiB"));
+    }
+    let text = std::fs::read_to_string(word).map_err(|error| wrong(&error.to_string()))?;
+    Profile::from_toml(&text).map_err(|why| wrong(&why))
 }
 
 fn anchors(words: &[OsString]) -> Result<Vec<Arc<Certificate>>> {

@@ -21,7 +21,9 @@ use crate::crypto::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::ops::outcome::Outcome;
-use crate::report::record::{CertificateRecord, FileRecord, MessageRecord, OutPlace, Record};
+use crate::report::record::{
+    CertificateRecord, CrlRecord, FileRecord, MessageRecord, OutPlace, Record,
+};
 use crate::text::{escape_path, hex};
 
 /// Messages, bytes and time between two commits: what a crash can cost.
@@ -86,7 +88,8 @@ impl<'a> Committer<'a> {
         let mut known = 0;
         for record in journal.records()? {
             match record? {
-                Record::Certificate(record) => drop(certificates.insert(record.sha256)),
+                Record::Certificate(CertificateRecord { sha256, .. })
+                | Record::Crl(CrlRecord { sha256, .. }) => drop(certificates.insert(sha256)),
                 Record::Message(_) => known += 1,
                 Record::File(_) => {}
             }
@@ -246,6 +249,14 @@ impl<'a> Committer<'a> {
                 let record = CertificateRecord { sha256, der };
                 self.journal
                     .append(&Entry::Record(Record::Certificate(record)))?;
+            }
+        }
+        for seen in &outcome.crls {
+            let sha256 = hex(&seen.sha256);
+            if self.certificates.insert(sha256.clone()) {
+                let der = base64_simd::STANDARD.encode_to_string(&seen.der);
+                let record = CrlRecord { sha256, der };
+                self.journal.append(&Entry::Record(Record::Crl(record)))?;
             }
         }
         let at = milled.raw.locator;
@@ -547,7 +558,7 @@ impl Iterator for Past {
         self.0.find(|entry| {
             !matches!(
                 entry,
-                Ok(Entry::Header(_) | Entry::Record(Record::Certificate(_)))
+                Ok(Entry::Header(_) | Entry::Record(Record::Certificate(_) | Record::Crl(_)))
             )
         })
     }

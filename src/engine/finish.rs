@@ -149,6 +149,10 @@ fn reports(
     pool.extend(context.pool.all().iter().cloned());
     let judging = Judging {
         trust: &job.trust,
+        trust_tsa: &job.trust_tsa,
+        crls: job.crls.clone(),
+        require_revocation: job.require_revocation,
+        profile: &job.profile,
         pool,
         cache: &context.cache,
         now: context.now,

@@ -121,7 +121,7 @@ pub(super) fn vet(layout: &Layout, entry: &Entry) -> Result<()> {
         }
         Entry::Record(Record::File(file)) => file.out.as_deref().map_or(Ok(()), vet_name),
         Entry::Mailbox(done) => done.file.out.as_deref().map_or(Ok(()), vet_name),
-        Entry::Record(Record::Certificate(_))
+        Entry::Record(Record::Certificate(_) | Record::Crl(_))
         | Entry::Header(_)
         | Entry::End(_)
         | Entry::Restored(_) => Ok(()),
@@ -396,7 +396,7 @@ impl Ours {
                 Record::File(file) => {
                     ours.files.extend(file.out.as_deref().map(out).transpose()?);
                 }
-                Record::Certificate(_) => {}
+                Record::Certificate(_) | Record::Crl(_) => {}
             }
         }
         if let Ok(rows) = super::manifest::read(layout) {

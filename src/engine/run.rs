@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::committer::{Committer, Output};
@@ -13,7 +14,8 @@ use super::pipeline::{self, Mill, Process};
 use super::reporter::Reporter;
 use super::walker::Walker;
 use crate::archive::{self, Found};
-use crate::cert::Trust;
+use crate::cert::policy::Profile;
+use crate::cert::{Crl, Trust};
 use crate::error::{Error, Result};
 use crate::ops::outcome::{Action, Outcome};
 use crate::ops::{self, Context};
@@ -62,6 +64,14 @@ pub struct Job {
     pub start_over: bool,
     /// Where chains may end.
     pub trust: Trust,
+    /// Where chains of time-stamping authorities may end.
+    pub trust_tsa: Trust,
+    /// Revocation lists that were named.
+    pub crls: Vec<Arc<Crl>>,
+    /// Whether a revocation status of `unknown` keeps a verdict from `valid`.
+    pub require_revocation: bool,
+    /// How strength is graded.
+    pub profile: Profile,
     /// Whether chains are judged; `scan` judges nothing.
     pub judges: bool,
     /// Everything else that shapes the output, by name: keys and anchors by fingerprint, the

@@ -170,6 +170,7 @@ impl Facts {
             unsigned_bytes: None,
             content_encryption: None,
             content_integrity: None,
+            content_strength: None,
             opened_with: None,
             opened_for: Vec::new(),
             header_conflicts: Some(0),

@@ -21,6 +21,15 @@ pub struct Chains {
     pub revocation: Revocation,
 }
 
+/// What a run demands beyond what every signature must have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// A revocation status of `unknown` keeps a verdict from `valid`.
+    pub require_revocation: bool,
+    /// So does `weak`, as `broken` always does.
+    pub weak_blocks: bool,
+}
+
 /// A signature's verdict and every reason that keeps it from `valid`, notes included.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judged {
@@ -31,7 +40,7 @@ pub struct Judged {
 }
 
 /// Judges one signature.
-pub fn signature(finding: &SignatureFinding, chains: &Chains) -> Judged {
+pub fn signature(finding: &SignatureFinding, chains: &Chains, rules: Rules) -> Judged {
     let mut reasons = finding.reasons.clone();
     let mut verdict = Verdict::Valid;
     let mut lower = |to: Verdict, reason: Option<&'static str>| {
@@ -62,8 +71,12 @@ pub fn signature(finding: &SignatureFinding, chains: &Chains) -> Judged {
         ChainStatus::WrongUsage => lower(Verdict::Indeterminate, Some("cert-usage")),
         ChainStatus::Unchecked => lower(Verdict::Indeterminate, None),
     }
-    if chains.revocation == Revocation::Revoked {
-        lower(Verdict::Invalid, Some("cert-revoked"));
+    match chains.revocation {
+        Revocation::Revoked => lower(Verdict::Invalid, Some("cert-revoked")),
+        Revocation::Unknown if rules.require_revocation => {
+            lower(Verdict::Indeterminate, Some("revocation-unknown"));
+        }
+        Revocation::Unknown | Revocation::Good => {}
     }
     if finding.time_is_claim && chains.now != ChainStatus::Trusted {
         lower(Verdict::Indeterminate, Some("time-claimed-only"));
@@ -85,7 +98,9 @@ pub fn signature(finding: &SignatureFinding, chains: &Chains) -> Judged {
     if finding.coverage == Coverage::Partial {
         lower(Verdict::Indeterminate, Some("partial-coverage"));
     }
-    if finding.strength == Strength::Broken {
+    if finding.strength == Strength::Broken
+        || (finding.strength == Strength::Weak && rules.weak_blocks)
+    {
         lower(Verdict::Indeterminate, None);
     }
     Judged { verdict, reasons }

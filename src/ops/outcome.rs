@@ -265,6 +265,8 @@ pub struct Outcome {
     pub findings: Findings,
     /// Certificates that the message carries; `Findings` name them by SHA-256.
     pub certificates: Vec<SeenCertificate>,
+    /// Revocation lists that the message carries.
+    pub crls: Vec<SeenCrl>,
     /// The message as it is to be written; `None` means as it was.
     pub edits: Option<Vec<Piece>>,
     /// Signatures (indices into [`Findings::signatures`]) that the message keeps as it is to be
@@ -296,6 +298,30 @@ pub struct SeenCertificate {
     pub sha256: [u8; 32],
     /// The certificate as it came.
     pub der: Arc<[u8]>,
+}
+
+/// A revocation list and its SHA-256.
+#[derive(Debug, Clone)]
+pub struct SeenCrl {
+    /// SHA-256 of the DER.
+    pub sha256: [u8; 32],
+    /// The list as it came.
+    pub der: Arc<[u8]>,
+}
+
+/// A time-stamp on a signature, but for its authority's chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimestampFinding {
+    /// When the authority saw the signature, Unix seconds.
+    pub time: i64,
+    /// Of the authority's certificate, lower-case hex.
+    pub cert_sha256: String,
+    /// Names of the digests that the token rests on.
+    pub digests: Vec<String>,
+    /// Such as `rsa-pkcs1`.
+    pub algorithm: String,
+    /// Why it proves nothing.
+    pub problem: Option<Reason>,
 }
 
 /// One row of messages.csv, but for what the archive knows (mailbox, ordinal, offset …) and for
@@ -336,6 +362,9 @@ pub struct MessageFinding {
     pub content_encryption: Option<String>,
     /// What protects that content.
     pub content_integrity: Option<ContentIntegrity>,
+    /// How strong its encryption is; graded with the signatures.
+    #[serde(skip)]
+    pub content_strength: Option<Strength>,
     /// SHA-256 of the certificate, or the name of the key file.
     pub opened_with: Option<String>,
     /// Addresses of the key's owner.
@@ -386,6 +415,9 @@ pub struct SignatureFinding {
     pub key: String,
     /// Such as `sha256`.
     pub digest: String,
+    /// Another digest that the signature rests on as well; empty where there is none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub other_digest: String,
     /// Such as `rsa-pkcs1`, `rsa-pss`, `ecdsa`.
     pub algorithm: String,
     /// Claimed, Unix seconds.
@@ -406,8 +438,14 @@ pub struct SignatureFinding {
     pub time_source: TimeSource,
     /// The time is claimed by the signer alone, and nobody asked for that.
     pub time_is_claim: bool,
+    /// The command line says which time counts, whatever evidence there is.
+    #[serde(default)]
+    pub time_is_pinned: bool,
     /// The message's arrival, where known.
     pub received: Option<i64>,
+    /// Time-stamps on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub timestamps: Vec<TimestampFinding>,
     /// Reasons known without the chain.
     pub reasons: Vec<Reason>,
     /// `SMIMECapabilities` that an intact signature covers: base64 of their DER.

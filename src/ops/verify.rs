@@ -1,14 +1,17 @@
 //! What a signed layer amounts to, but for its chain: one finding for each SignerInfo.
 
 use crate::cert::certificate::{Certificate, serial_hex};
-use crate::cert::{name, policy};
+use crate::cert::name;
 use crate::cms::Attributes;
 use crate::cms::signers::{SignerId, SignerInfo};
 use crate::smime::check::SignerCheck;
+use crate::smime::timestamp::Stamp;
 use crate::text::hex;
 
 use super::facts::{Facts, holds};
-use super::outcome::{AddressMatch, Coverage, Integrity, SignatureFinding, Strength, TimeSource};
+use super::outcome::{
+    AddressMatch, Coverage, Integrity, SignatureFinding, Strength, TimeSource, TimestampFinding,
+};
 use super::{Clock, Context};
 
 /// The finding for one checked SignerInfo.
@@ -41,11 +44,7 @@ pub fn finding(
     if let Some(name) = check.key_name {
         finding.key = name;
     }
-    finding.strength =
-        policy::strength(&check.digest, &check.algorithm, &finding.key, verdict_time);
-    // Where two digests are named, no more is proven than the weaker one is worth.
-    let other = policy::digest_strength(check.other_digest.unwrap_or_default(), verdict_time);
-    finding.strength = finding.strength.max(other);
+    finding.other_digest = check.other_digest.unwrap_or_default().to_owned();
     finding.digest = check.digest;
     finding.algorithm = check.algorithm;
     finding.signing_time = check.signing_time;
@@ -61,13 +60,25 @@ pub fn finding(
         });
     }
     finding.reasons = check.reasons;
-    if policy::digest_strength(&finding.digest, verdict_time).max(other) != Strength::Strong {
-        finding.reasons.push("weak-digest".into());
-    }
-    if policy::key_strength(&finding.key, verdict_time) != Strength::Strong {
-        finding.reasons.push("weak-key".into());
-    }
     finding
+}
+
+/// What is kept of a time-stamp.
+pub fn timestamp(stamp: &Stamp) -> TimestampFinding {
+    TimestampFinding {
+        time: stamp.time,
+        cert_sha256: stamp
+            .authority
+            .as_ref()
+            .map(|authority| hex(&authority.sha256))
+            .unwrap_or_default(),
+        digests: stamp.digests.to_vec(),
+        algorithm: stamp.algorithm.clone(),
+        problem: stamp
+            .authority
+            .is_none()
+            .then_some("timestamp-invalid".into()),
+    }
 }
 
 /// The one row of a SignedData that nobody signed (RFC 5652 §5.1 allows it): `no-signers`.
@@ -107,6 +118,7 @@ fn unsigned(
         cert_sha256: String::new(),
         key: String::new(),
         digest: String::new(),
+        other_digest: String::new(),
         algorithm: String::new(),
         signing_time: None,
         integrity: Integrity::Unchecked,
@@ -117,6 +129,8 @@ fn unsigned(
         verdict_time,
         time_source,
         time_is_claim: time_source == TimeSource::Signing && context.clock != Clock::Signing,
+        time_is_pinned: matches!(context.clock, Clock::Now | Clock::At(_)),
+        timestamps: Vec::new(),
         received: facts.received,
         reasons: Vec::new(),
         capabilities: String::new(),

@@ -35,8 +35,12 @@ pub struct RunInfo {
     pub locked_key_files: Vec<String>,
     /// SHA-256 of the trust anchors.
     pub anchors: Vec<String>,
-    /// SHA-256 of the certificate revocation lists.
+    /// SHA-256 of the anchors of time-stamping authorities.
+    pub stamping_anchors: Vec<String>,
+    /// SHA-256 of the revocation lists that were named.
     pub crls: Vec<String>,
+    /// How strength was graded: a profile's name, or its file's SHA-256.
+    pub policy: String,
 }
 
 /// What is known of a run at its end.
@@ -73,7 +77,9 @@ struct RunFile<'a> {
     keys: Vec<String>,
     locked_key_files: Vec<String>,
     trust_anchors: &'a [String],
+    time_stamp_anchors: &'a [String],
     crls: &'a [String],
+    policy: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     manifest_sha256: &'a str,
 }
@@ -118,7 +124,9 @@ impl RunInfo {
             keys: hidden(&self.keys, &Redactor::key_name),
             locked_key_files: hidden(&self.locked_key_files, &Redactor::path),
             trust_anchors: &self.anchors,
+            time_stamp_anchors: &self.stamping_anchors,
             crls: &self.crls,
+            policy: &self.policy,
             manifest_sha256: ended.manifest_sha256,
         };
         write_json(&dir.join("run.json"), &file)

@@ -63,6 +63,7 @@ pub(super) fn message_row(
         out_offset: out.map(|out| out.offset),
         out_bytes: out.map(|out| out.bytes),
         out_sha256: out.map(|out| out.sha256.clone()).unwrap_or_default(),
+        content_strength: word(finding.content_strength),
     }
 }
 

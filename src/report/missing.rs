@@ -467,7 +467,7 @@ fn candidates<'a>(
 }
 
 /// With one decimal, rounded down: "at least 97.3 %" must hold.
-fn percent(part: u64, whole: u64) -> String {
+pub(super) fn percent(part: u64, whole: u64) -> String {
     let tenths = u128::from(part) * 1000 / u128::from(whole.max(1));
     format!("{}.{}", tenths / 10, tenths % 10)
 }

@@ -24,6 +24,7 @@ mod fill;
 pub mod html;
 mod judging;
 pub mod missing;
+mod missing_cas;
 pub mod record;
 pub mod redact;
 pub mod rows;

@@ -94,6 +94,15 @@ pub struct CertificateRecord {
     pub der: String,
 }
 
+/// A revocation list met for the first time in a run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct CrlRecord {
+    /// Of the DER, lower-case hex.
+    pub sha256: String,
+    /// The DER, base64.
+    pub der: String,
+}
+
 /// What the journal keeps for the reports, in the order it happened.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -102,6 +111,8 @@ pub enum Record {
     Message(Box<MessageRecord>),
     /// A certificate, before the first message that holds it.
     Certificate(CertificateRecord),
+    /// A revocation list, before the first message that holds it.
+    Crl(CrlRecord),
     /// A file, or a mailbox after its last message.
     File(FileRecord),
 }

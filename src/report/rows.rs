@@ -96,7 +96,7 @@ rows! {
         reason: String, verdict: String, verdict_time: String, time_source: String, signatures: u64,
         unsigned_bytes: Option<u64>, content_encryption: String, content_integrity: String, recipients: u64,
         opened_with: String, opened_for: String, header_conflicts: Option<u64>, out_mailbox: String, out_ordinal: Option<u64>,
-        out_offset: Option<u64>, out_bytes: Option<u64>, out_sha256: String,
+        out_offset: Option<u64>, out_bytes: Option<u64>, out_sha256: String, content_strength: String,
     }
     /// signatures.csv: one row a SignerInfo.
     SignatureRow = "signatures" {
@@ -123,6 +123,11 @@ rows! {
         issuer: String, serial: String, ski: String, address: String, address_source: String, messages: u64,
         first_date: String, last_date: String, key_status: String, newly_opened: u64, cumulative_percent: String, owner: String,
     }
+    /// missing-cas.csv: which authorities' certificates would turn the most signatures.
+    MissingCaRow = "missing-cas" {
+        issuer: String, kind: String, sha256: String, ski: String, signers: u64, signatures: u64, would_be_valid: u64,
+        first_date: String, last_date: String, cumulative_percent: String,
+    }
     /// sources.csv: every file met.
     SourceRow = "sources" { path: String, kind: String, bytes: u64, sha256: String, messages: u64, status: String }
     /// failed.csv: what to do next, a row a failed message.
@@ -146,7 +151,7 @@ mod tests {
             "mailbox, ordinal, part, offset, bytes, sha256, flags, message_id, date, from, subject, form, parts, \
              outcome, reason, verdict, verdict_time, time_source, signatures, unsigned_bytes, content_encryption, \
              content_integrity, recipients, opened_with, opened_for, header_conflicts, out_mailbox, out_ordinal, \
-             out_offset, out_bytes, out_sha256"
+             out_offset, out_bytes, out_sha256, content_strength"
         );
         assert_eq!(
             joined(SignatureRow::COLUMNS),
@@ -168,6 +173,11 @@ mod tests {
             joined(MissingKeyRow::COLUMNS),
             "issuer, serial, ski, address, address_source, messages, first_date, last_date, key_status, \
              newly_opened, cumulative_percent, owner"
+        );
+        assert_eq!(
+            joined(MissingCaRow::COLUMNS),
+            "issuer, kind, sha256, ski, signers, signatures, would_be_valid, first_date, last_date, \
+             cumulative_percent"
         );
         assert_eq!(
             joined(SourceRow::COLUMNS),

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::rows::{
-    CertificateRow, FailedRow, MessageRow, MissingKeyRow, RecipientRow, Row, SignatureRow,
-    SourceRow,
+    CertificateRow, FailedRow, MessageRow, MissingCaRow, MissingKeyRow, RecipientRow, Row,
+    SignatureRow, SourceRow,
 };
 
 /// Every report with rows, and its columns.
@@ -14,6 +14,7 @@ pub const REPORTS: &[(&str, &[&str])] = &[
     of::<RecipientRow>(),
     of::<CertificateRow>(),
     of::<MissingKeyRow>(),
+    of::<MissingCaRow>(),
     of::<SourceRow>(),
     of::<FailedRow>(),
 ];

@@ -11,15 +11,17 @@ use super::fill;
 use super::html::{self, Gathered};
 use super::judging::{Judge, Judging};
 use super::missing::Missing;
-use super::record::{MessageRecord, Record};
+use super::missing_cas::MissingCas;
+use super::record::{CrlRecord, MessageRecord, Record};
 use super::redact::Hiding;
 use super::rows::{
-    CertificateRow, FailedRow, MessageRow, MissingKeyRow, RecipientRow, SignatureRow, SourceRow,
+    CertificateRow, FailedRow, MessageRow, MissingCaRow, MissingKeyRow, RecipientRow, SignatureRow,
+    SourceRow,
 };
 use super::shape;
 use super::sheet::{Sheet, Target, write_json};
 use super::totals::Totals;
-use crate::cert::{Certificate, Trust};
+use crate::cert::{Certificate, Crl, RevocationJudge, Trust};
 use crate::error::Result;
 use crate::fsio;
 use crate::keys::keyring::KeyRing;
@@ -55,10 +57,28 @@ pub fn write(
         .iter()
         .map(|known| known.sha256)
         .collect();
+    let mut carried = CarriedLists::default();
     for record in records()? {
-        if let Record::Certificate(record) = record? {
-            let certificate = evidence.add(&record, judging.cache);
-            judging.pool.extend(certificate);
+        match record? {
+            Record::Certificate(record) => {
+                let certificate = evidence.add(&record, judging.cache);
+                judging.pool.extend(certificate);
+            }
+            Record::Crl(record) => carried.add(&record, &judging.crls),
+            Record::Message(_) | Record::File(_) => {}
+        }
+    }
+    // Anyone can send lists under any name: those that no known authority signed go.
+    let signed = RevocationJudge::signed(&carried.lists, judging.trust, &judging.pool)
+        .into_iter()
+        .chain(RevocationJudge::signed(
+            &carried.lists,
+            judging.trust_tsa,
+            &judging.pool,
+        ));
+    for list in signed {
+        if !judging.crls.iter().any(|known| known.sha256 == list.sha256) {
+            judging.crls.push(list);
         }
     }
     if let Some(dir) = target.dir {
@@ -67,6 +87,7 @@ pub fn write(
     let judge = Judge::new(&judging, &evidence);
     let judges = judging.chains;
     let mut reports = Reports::open(target)?;
+    let mut missing_cas = MissingCas::default();
     let mut writer = Writer {
         adviser: Adviser::new(keyring),
         missing: Missing::new(target.our_domains),
@@ -88,12 +109,14 @@ pub fn write(
     for record in records()? {
         match record? {
             Record::Message(record) => {
-                let judged: Vec<_> = record
-                    .findings
-                    .signatures
-                    .iter()
-                    .map(|s| judge.judge(s))
-                    .collect();
+                let mut record = record;
+                let judged = judge.judge_all(&mut record.findings);
+                for (finding, (chains, _)) in record.findings.signatures.iter().zip(&judged) {
+                    if let Some((end, only_path)) = judge.end_of_path(finding, *chains) {
+                        let time = Some(finding.verdict_time);
+                        missing_cas.add(end, &finding.cert_sha256, time, only_path);
+                    }
+                }
                 writer.message(&record, &judged, &mut reports)?;
                 for finding in &record.findings.certificates {
                     let testimony = testimony(
@@ -117,7 +140,7 @@ pub fn write(
                 writer.totals.add_file(&file);
                 reports.sources.row(&fill::source_row(&file))?;
             }
-            Record::Certificate(_) => {}
+            Record::Certificate(_) | Record::Crl(_) => {}
         }
     }
     for row in evidence.rows(&given, judges) {
@@ -138,6 +161,9 @@ pub fn write(
     writer
         .totals
         .set_missing(writer.missing.unopened(), &missing);
+    for row in missing_cas.rows() {
+        reports.missing_cas.row(&writer.hiding.row(row))?;
+    }
     reports.finish()?;
     if let Some(dir) = target.dir {
         write_json(&dir.join("summary.json"), &writer.totals)?;
@@ -150,6 +176,32 @@ pub fn write(
         fsio::sync_dir(dir)?;
     }
     Ok(writer.totals)
+}
+
+/// Revocation lists that messages brought along.
+#[derive(Default)]
+struct CarriedLists {
+    lists: Vec<Arc<Crl>>,
+    bytes: usize,
+}
+
+impl CarriedLists {
+    fn add(&mut self, record: &CrlRecord, named: &[Arc<Crl>]) {
+        /// What all of them may weigh; an archive that brings more gets no more out of them.
+        const MOST_BYTES: usize = 256 << 20;
+        let der = base64_simd::STANDARD
+            .decode_to_vec(&record.der)
+            .unwrap_or_default();
+        if self.bytes + der.len() > MOST_BYTES {
+            return;
+        }
+        if let Ok(list) = Crl::decode(&der)
+            && !named.iter().any(|known| known.sha256 == list.sha256)
+        {
+            self.bytes += der.len();
+            self.lists.push(Arc::new(list));
+        }
+    }
 }
 
 /// Whether a file in a report folder has the name of one that [`write`](write()) may make there,
@@ -196,6 +248,7 @@ struct Reports<'a> {
     recipients: Sheet<'a, RecipientRow>,
     certificates: Sheet<'a, CertificateRow>,
     missing: Sheet<'a, MissingKeyRow>,
+    missing_cas: Sheet<'a, MissingCaRow>,
     sources: Sheet<'a, SourceRow>,
     failed: Sheet<'a, FailedRow>,
 }
@@ -208,6 +261,7 @@ impl<'a> Reports<'a> {
             recipients: Sheet::open(target)?,
             certificates: Sheet::open(target)?,
             missing: Sheet::open(target)?,
+            missing_cas: Sheet::open(target)?,
             sources: Sheet::open(target)?,
             failed: Sheet::open(target)?,
         })
@@ -219,6 +273,7 @@ impl<'a> Reports<'a> {
         self.recipients.finish()?;
         self.certificates.finish()?;
         self.missing.finish()?;
+        self.missing_cas.finish()?;
         self.sources.finish()?;
         self.failed.finish()
     }
@@ -450,6 +505,7 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
+    use crate::cert::policy::Profile;
     use crate::cert::testing::{Pki, Spec};
     use crate::cert::{CertCache, Pool};
     use crate::report::record::CertificateRecord;
@@ -512,6 +568,10 @@ mod tests {
         let cache = CertCache::new();
         let judging = Judging {
             trust: &trust,
+            trust_tsa: &Trust::empty(),
+            crls: Vec::new(),
+            profile: &Profile::default(),
+            require_revocation: false,
             pool: Pool::new(),
             cache: &cache,
             now: at,
@@ -585,6 +645,10 @@ mod tests {
         let (trust, cache) = (Trust::empty(), CertCache::new());
         let judging = Judging {
             trust: &trust,
+            trust_tsa: &Trust::empty(),
+            crls: Vec::new(),
+            profile: &Profile::default(),
+            require_revocation: false,
             pool: Pool::new(),
             cache: &cache,
             now: 0,
@@ -613,6 +677,6 @@ mod tests {
                 "{name}"
             );
         }
-        assert_eq!(files_in(dir.path()).len(), 15);
+        assert_eq!(files_in(dir.path()).len(), 17);
     }
 }

@@ -21,4 +21,5 @@ pub mod rewrap;
 pub mod seal;
 pub mod sign;
 mod signer;
+pub mod timestamp;
 pub mod unpack;

@@ -23,7 +23,9 @@ use crate::smime::find::{self, Kind};
 use crate::smime::open::{Effort, Sealed};
 
 use super::facts::Facts;
-use super::outcome::{Action, Coverage, Findings, MessageFinding, Outcome, SeenCertificate};
+use super::outcome::{
+    Action, Coverage, Findings, MessageFinding, Outcome, SeenCertificate, SeenCrl,
+};
 use super::{Context, Input, Opening};
 use entity::{Entity, Mail, Place, Replacement};
 use protection::Protected;
@@ -53,6 +55,7 @@ pub fn message(context: &Context, input: &Input<'_>, opening: Opening) -> Outcom
         },
         findings: Findings::default(),
         certificates: Vec::new(),
+        crls: Vec::new(),
     };
     let facts = Facts::of(&headers, String::new(), input.received);
     walker.findings.messages.push(facts.clone().finding());
@@ -90,6 +93,7 @@ pub fn message(context: &Context, input: &Input<'_>, opening: Opening) -> Outcom
     Outcome {
         findings: walker.findings,
         certificates: walker.certificates,
+        crls: walker.crls,
         edits,
         surviving,
         copies: Vec::new(),
@@ -106,6 +110,7 @@ struct Walker<'c> {
     line_ending: LineEnding,
     findings: Findings,
     certificates: Vec<SeenCertificate>,
+    crls: Vec<SeenCrl>,
 }
 
 impl Walker<'_> {

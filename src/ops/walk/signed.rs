@@ -6,12 +6,14 @@ use crate::limits::LimitExceeded;
 use crate::message::headers::Encoding;
 use crate::message::parts::{Note, Tree};
 use crate::smime::check::{self, Covered, Known};
-use crate::smime::{countersign, find};
+use crate::smime::{countersign, find, timestamp};
 use crate::text::hex;
 
 use super::entity::{Entity, Mail, Place};
 use super::{Walker, anew};
-use crate::ops::outcome::{Action, CertificateFinding, Coverage, Integrity, SeenCertificate};
+use crate::ops::outcome::{
+    Action, CertificateFinding, Coverage, Integrity, SeenCertificate, SeenCrl,
+};
 use crate::ops::verify;
 
 impl Walker<'_> {
@@ -93,6 +95,7 @@ impl Walker<'_> {
     ) -> Entity {
         let content = data.content.as_ref().map(cms::octets::Octets::cow);
         if data.signers.is_empty() && content.as_ref().is_none_or(|content| content.is_empty()) {
+            self.note_crls(&data.crls);
             return match self.note_certificates(data.certificates.iter().copied(), &[]) {
                 Ok(()) => Entity::of("certs-only", Action::Kept, None),
                 Err(limit) => Entity::limit(Some("certs-only"), limit),
@@ -140,11 +143,19 @@ impl Walker<'_> {
         };
         let checks = check::signers(data, covered, known);
         let mut signed_by = Vec::new();
+        let mut authorities = Vec::new();
+        self.note_crls(&data.crls);
         for (signer, check) in data.signers.iter().zip(checks) {
             if let Some(certificate) = &check.certificate {
                 signed_by.push((certificate.sha256, self.findings.signatures.len()));
             }
-            let finding = verify::finding(
+            // Nobody stamps more; each costs as much as a signature.
+            let stamps = if signed_by.len() <= 10 {
+                timestamp::stamps(signer, &self.context.cache, &self.context.pool)
+            } else {
+                Vec::new()
+            };
+            let mut finding = verify::finding(
                 self.context,
                 mail.judged,
                 signer,
@@ -152,6 +163,11 @@ impl Walker<'_> {
                 place.layer,
                 place.coverage(),
             );
+            finding.timestamps = stamps.iter().map(verify::timestamp).collect();
+            if timestamp::has_others(signer) {
+                finding.reasons.push("timestamp-not-used".into());
+            }
+            authorities.extend(stamps.into_iter().flat_map(|stamp| stamp.carried));
             self.findings.signatures.push(finding);
         }
         if data.signers.is_empty() {
@@ -177,6 +193,7 @@ impl Walker<'_> {
         self.remember(
             carried
                 .iter()
+                .chain(&authorities)
                 .map(|certificate| (certificate.sha256, certificate.der.clone())),
             &signed_by,
         );
@@ -206,6 +223,21 @@ impl Walker<'_> {
             signed_by,
         );
         Ok(())
+    }
+
+    /// Keeps revocation lists that the message carries; what is larger than a list that anyone
+    /// sends along, or one of too many, is left out.
+    pub(super) fn note_crls(&mut self, ders: &[&[u8]]) {
+        const LARGEST: usize = 4 << 20;
+        const MOST: usize = 16;
+        for der in ders.iter().filter(|der| der.len() <= LARGEST) {
+            let sha256 = crate::crypto::digest::sha256(der);
+            let known = self.crls.iter().any(|known| known.sha256 == sha256);
+            if !known && self.crls.len() < MOST {
+                let der = std::sync::Arc::from(*der);
+                self.crls.push(SeenCrl { sha256, der });
+            }
+        }
     }
 
     /// Keeps certificates that the message carries, and signers' certificates found elsewhere.
