@@ -138,15 +138,12 @@ fn what_the_contract_promises_for_later_is_a_usage_error_that_says_so() {
         "store remove --store S x",
         "store stats --store S",
         "store export --store S --format ldif",
-        "migrate A --out O --crl x",
-        "migrate A --out O --require-revocation",
         "migrate A --out O --since 2024-01-01",
         "migrate A --out O --until 2024-01-01",
         "migrate A --out O --include *.mbox",
         "migrate A --out O --exclude *.mbox",
         "migrate A --out O --retry-failed",
         "migrate A --out O --to-format mbox",
-        "verify A --trust T --policy strict",
     ];
     for line in later {
         let ran = sandbox.line(line).expect(2);

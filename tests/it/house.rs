@@ -257,11 +257,12 @@ fn vocabulary() -> BTreeSet<String> {
 }
 
 /// Words with a hyphen that stand in mail or name a report.
-const OTHER_WORDS: [&str; 10] = [
+const OTHER_WORDS: [&str; 11] = [
     "authenticated-enveloped-data",
     "authenveloped-data",
     "compressed-data",
     "enveloped-data",
+    "missing-cas",
     "missing-keys",
     "pgp-signature",
     "protected-headers",

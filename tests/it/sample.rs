@@ -273,6 +273,7 @@ fn a_dry_run_says_the_same_and_writes_only_reports() {
         "certificates.csv",
         "sources.csv",
         "missing-keys.csv",
+        "missing-cas.csv",
     ] {
         assert_eq!(
             all(&sandbox.path().join("OUT/report").join(name)),
