@@ -128,7 +128,9 @@ mod tests {
     fn an_option_of_another_command_is_shown_its_home() {
         let told = told(&["p7mill", "scan", "A", "--no-originals"]);
         assert!(
-            told.contains("--no-originals is an option of decrypt, reencrypt, sign, encrypt, migrate"),
+            told.contains(
+                "--no-originals is an option of decrypt, reencrypt, sign, encrypt, migrate"
+            ),
             "{told}"
         );
     }
