@@ -85,6 +85,8 @@ struct Graph {
     intermediates: Vec<Arc<Certificate>>,
     /// Whose signatures hold: issuers by the SHA-256 of what they issued.
     issuers: HashMap<[u8; 32], Vec<Arc<Certificate>>>,
+    /// Signatures checked in seeking them.
+    checks: usize,
 }
 
 /// One answer of OpenSSL.
@@ -278,7 +280,6 @@ impl Graph {
         let mut graph = Self::default();
         let mut seen = HashSet::from([leaf.sha256]);
         let mut queue = VecDeque::from([Arc::clone(leaf)]);
-        let mut checks = 0;
         while let Some(child) = queue.pop_front() {
             if trust.contains(&child) {
                 graph.anchors.push(child);
@@ -296,10 +297,12 @@ impl Graph {
                     second_choice = second_choice.or(Some(candidate));
                     continue;
                 }
-                if checks == MAX_SIGNATURE_CHECKS || graph.intermediates.len() == MAX_CANDIDATES {
+                if graph.checks == MAX_SIGNATURE_CHECKS
+                    || graph.intermediates.len() == MAX_CANDIDATES
+                {
                     break;
                 }
-                checks += 1;
+                graph.checks += 1;
                 if !signed_by(&child, candidate) {
                     second_choice = second_choice.or(Some(candidate));
                     continue;
@@ -369,6 +372,7 @@ impl Graph {
                 .cloned()
                 .collect(),
             issuers: HashMap::new(),
+            checks: 0,
         };
         match path.first() {
             Some(leaf) => only.judge(leaf, Some(at), usage),
@@ -412,13 +416,13 @@ impl Graph {
             let result = context.error();
             Ok(((holds, result), digests))
         })?;
-        let by_digest: HashMap<&[u8], &Arc<Certificate>> = self
-            .anchors
-            .iter()
-            .chain(&self.intermediates)
-            .chain([leaf])
-            .map(|certificate| (certificate.sha256.as_slice(), certificate))
-            .collect();
+        // OpenSSL hashes what it would write, which is not always the bytes that were read: bits
+        // that a BIT STRING calls unused are zero there. A path must hold such a one all the same.
+        let mut by_digest = HashMap::new();
+        for certificate in self.anchors.iter().chain(&self.intermediates).chain([leaf]) {
+            let digest = certificate.x509.digest(MessageDigest::sha256())?;
+            by_digest.insert(digest.to_vec(), certificate);
+        }
         let path: Vec<_> = digests
             .iter()
             .filter_map(|d| by_digest.get(&**d).map(|c| Arc::clone(c)))
@@ -777,6 +781,47 @@ mod tests {
         assert_eq!(judge.status(&leaf, MID_2021), Incomplete);
     }
 
+    /// One certificate in two encodings, of which OpenSSL writes one: the last bit of its signature
+    /// is called unused, and set.
+    #[test]
+    fn an_authority_in_another_encoding_stays_restricted() {
+        let pki = Pki::new();
+        pki.issue(&Spec::root("root"));
+        let restricted = Spec::ca("web", "root").extension("extendedKeyUsage", "serverAuth");
+        let (web, der) = loop {
+            let web = pki.issue(&restricted);
+            let mut der = web.der.to_vec();
+            let end = der.len();
+            // A P-256 signature: BIT STRING, unused bits, SEQUENCE.
+            let unused = (end - 76..end - 66)
+                .find(|at| {
+                    der[at - 2] == 3 && usize::from(der[at - 1]) == end - at && der[at + 1] == 0x30
+                })
+                .expect("a signature");
+            if der[end - 1] & 1 == 0 {
+                der[unused] = 1;
+                der[end - 1] |= 1;
+                break (web, der);
+            }
+        };
+        let other = Arc::new(Certificate::decode(&der).expect("OpenSSL reads it"));
+        assert_ne!(other.sha256, web.sha256);
+        let leaf = pki.issue(&Spec::leaf("leaf", "web"));
+        let trust = Trust::new([pki.load("root")]);
+        for authority in [&web, &other] {
+            let mut pool = Pool::new();
+            pool.add(Arc::clone(authority));
+            let judge = ChainJudge::new(&trust, &pool);
+            let status = judge.status(&leaf, MID_2021);
+            assert!(
+                matches!(status, WrongUsage | Untrusted),
+                "{}",
+                status.as_str()
+            );
+            assert_eq!(judge.path(authority)[0].sha256, authority.sha256);
+        }
+    }
+
     #[test]
     fn a_maze_of_cross_certificates_is_left_in_time() {
         let pki = Pki::new();
@@ -805,6 +850,11 @@ mod tests {
         let nobody = Trust::empty();
         let graph = Graph::around(&leaf, &nobody, &pool);
         assert!(graph.intermediates.len() <= MAX_CANDIDATES);
+        assert!(
+            width < graph.checks && graph.checks <= 100,
+            "{}",
+            graph.checks
+        );
         assert_eq!(
             ChainJudge::new(&nobody, &pool).status(&leaf, MID_2021),
             Incomplete
