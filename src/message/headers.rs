@@ -6,6 +6,7 @@
 //! [`Headers::all`], [`Headers::count`] and [`Headers::addresses`]; [`Headers::first`] takes it
 //! only where no plain one exists.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use memchr::memchr;
@@ -261,6 +262,15 @@ fn name_is(raw: &[u8], wanted: &str) -> bool {
             .filter(|byte| !is_junk(**byte))
             .map(u8::to_ascii_lowercase)
             .eq(wanted.iter().map(u8::to_ascii_lowercase))
+}
+
+/// A raw field name as [`name_is`] compares it.
+pub(super) fn without_junk(raw: &[u8]) -> Cow<'_, [u8]> {
+    if raw.iter().any(|byte| is_junk(*byte)) {
+        raw.iter().copied().filter(|byte| !is_junk(*byte)).collect()
+    } else {
+        Cow::Borrowed(raw)
+    }
 }
 
 fn is_junk(byte: u8) -> bool {

@@ -457,6 +457,33 @@ fn messages() -> impl Strategy<Value = String> {
     })
 }
 
+/// Found by fuzzing: what a reader would take for a second Content-Type, and what would become text.
+#[test]
+fn replacing_the_root_leaves_no_field_and_no_line_over() {
+    let entity = b"Content-Type: x/y\n\nbody";
+    for before in [
+        "From: a@b.c\nConten\x01\0t-Type: text/html\n\nold\n",
+        "From: a@b.c\nContent-Type: text/html\nContent\x7f-Type: text/plain\n\nold\n",
+        "Content-Type: text/html\nFrom: a@b.c\n--no-field\nContent-Transfer-Encoding: 8bit\n\nold\n",
+        "Content-Type: text/html\n--no-field\nContent-Language: en\nFrom: a@b.c\n\nold\n",
+        "--no-field\nContent-Language: en\nFrom: a@b.c\nX: y\n\nold\n",
+    ] {
+        let headers = Headers::parse(before.as_bytes());
+        let changed = apply(
+            before.as_bytes(),
+            &replace_root(before.as_bytes(), &headers, entity),
+        );
+        let after = Headers::parse(&changed);
+        let shown = String::from_utf8_lossy(&changed);
+        assert_eq!(after.count("content-type"), 1, "{shown}");
+        assert_eq!(after.first("content-type"), Some(&b"x/y"[..]), "{shown}");
+        if headers.count("from") == 1 {
+            assert_eq!(after.count("from"), 1, "{shown}");
+            assert_eq!(&changed[after.body_start()..], b"body", "{shown}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 

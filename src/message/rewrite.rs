@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::headers::{Headers, LineEnding};
+use super::headers::{Headers, LineEnding, without_junk};
 use super::parts::Part;
 
 /// A stretch of a changed message.
@@ -110,13 +110,22 @@ pub fn replace_root_and(
     let mut copied = 0;
     let mut block = Some(block);
     let mut waiting: Vec<Option<&HeaderEdit>> = edits.iter().map(Some).collect();
+    let mut before = 0;
     for field in headers.fields() {
         if is_content_field(field.name) {
-            outer.keep_lines(copied..field.range.start);
+            // A line that is no field reads as part of the header only before a field: one that
+            // stands before a field that goes, goes with it.
+            let kept = if block.is_some() {
+                field.range.start
+            } else {
+                before.max(copied)
+            };
+            outer.keep_lines(copied..kept);
             outer.pieces.owned(block.take().unwrap_or_default());
             copied = field.range.end;
             continue;
         }
+        before = field.range.end;
         let replacing = edits
             .iter()
             .position(|edit| matches!(edit, HeaderEdit::Replace { name, .. } if field.is(name)));
@@ -296,10 +305,13 @@ fn begins_with_header(entity: &[u8]) -> bool {
 }
 
 fn is_mime_field(name: &[u8]) -> bool {
-    is_content_field(name) || name.eq_ignore_ascii_case(b"mime-version")
+    is_content_field(name) || without_junk(name).eq_ignore_ascii_case(b"mime-version")
 }
 
+/// By the name that readers see who drop control characters, as [`Headers::first`] does: a field
+/// that one of them takes for a Content-Type must not stay beside the new one.
 fn is_content_field(name: &[u8]) -> bool {
+    let name = without_junk(name);
     name.get(..8)
         .is_some_and(|start| start.eq_ignore_ascii_case(b"content-"))
         && !name.eq_ignore_ascii_case(b"content-length")
