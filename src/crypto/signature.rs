@@ -177,7 +177,7 @@ fn verify_value(
             context.set_rsa_pss_saltlen(salt_len.map_or(any, RsaPssSaltlen::custom))?;
         }
         Scheme::Ecdsa { plain: true } => {
-            plain = der_of_plain(signature)?;
+            plain = der_of_plain(key, signature)?;
             signature = &plain;
         }
         Scheme::Ecdsa { plain: false } | Scheme::Dsa | Scheme::Pure => {}
@@ -210,8 +210,13 @@ fn md(digest: Digest) -> Result<&'static openssl::md::MdRef, ErrorStack> {
     digest.md().ok_or_else(ErrorStack::get)
 }
 
-/// BSI TR-03111 §5.2.1: the plain format is r and s of equal length, one after the other.
-fn der_of_plain(signature: &[u8]) -> Result<Vec<u8>, ErrorStack> {
+/// BSI TR-03111 §5.2.1: the plain format is r and s, each as long as the order of the curve, one
+/// after the other.
+fn der_of_plain(key: &PublicKey, signature: &[u8]) -> Result<Vec<u8>, ErrorStack> {
+    let order = usize::try_from(key.bits().div_ceil(8)).unwrap_or(usize::MAX);
+    if signature.len() / 2 != order || !signature.len().is_multiple_of(2) {
+        return Err(ErrorStack::get());
+    }
     let (r, s) = signature.split_at(signature.len() / 2);
     EcdsaSig::from_private_components(BigNum::from_slice(r)?, BigNum::from_slice(s)?)?.to_der()
 }
