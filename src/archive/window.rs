@@ -38,6 +38,13 @@ impl<R: Read> Window<R> {
         }
     }
 
+    /// As if `offset` bytes had been read and let go of.
+    #[cfg(test)]
+    pub(crate) fn beginning_at(mut self, offset: u64) -> Self {
+        (self.base, self.low) = (offset, offset);
+        self
+    }
+
     /// The offset behind the last byte held.
     pub(crate) fn end(&self) -> u64 {
         self.base + self.held as u64

@@ -331,6 +331,61 @@ fn pfx(mac_rounds: u64, key_rounds: u64) -> Vec<u8> {
     der::sequence(&[&der::integer(3), &data(&safe), &mac])
 }
 
+/// CVE-2024-0727: content infos and bags without what their type calls for, at which OpenSSL before
+/// 3.0.13 followed a null pointer.
+#[test]
+fn cve_2024_0727_pkcs12_without_its_contents_gives_no_key() {
+    let pfx = |safe: &[u8]| der::sequence(&[&der::integer(3), safe]);
+    let data = |inside: &[u8]| {
+        let octets = der::octet_string(inside);
+        der::sequence(&[&der::oid(oid::DATA), &der::element(0xa0, &[&octets])])
+    };
+    let authenticated = |info: &[u8]| pfx(&data(&der::sequence(&[info])));
+    let bag = |bag: &[u8]| authenticated(&data(&der::sequence(&[bag])));
+    let empty = |kind| der::sequence(&[&der::oid(kind)]);
+    let null = |kind| der::sequence(&[&der::oid(kind), &der::element(0xa0, &[])]);
+    let no_ciphertext = der::sequence(&[
+        &der::integer(0),
+        &der::sequence(&[&der::oid(oid::DATA), &der::algorithm(oid::PBES2, None)]),
+    ]);
+    let encrypted = |inside: &[u8]| {
+        let wrapped = der::element(0xa0, &[inside]);
+        authenticated(&der::sequence(&[&der::oid(oid::ENCRYPTED_DATA), &wrapped]))
+    };
+    let shrouded = oid::Oid(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 12, 10, 1, 2]);
+    let certificate = oid::Oid(&[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 12, 10, 1, 3]);
+    for (n, file) in [
+        pfx(&empty(oid::DATA)),
+        pfx(&null(oid::DATA)),
+        pfx(&empty(oid::SIGNED_DATA)),
+        authenticated(&empty(oid::DATA)),
+        authenticated(&null(oid::DATA)),
+        authenticated(&empty(oid::ENCRYPTED_DATA)),
+        encrypted(&[]),
+        encrypted(&no_ciphertext),
+        bag(&empty(shrouded)),
+        bag(&null(shrouded)),
+        bag(&empty(certificate)),
+        bag(&null(certificate)),
+    ]
+    .iter()
+    .enumerate()
+    {
+        let folder = Folder::new();
+        folder.write("x.p12", file);
+        let ring = folder.load("x.p12", &["one", ""]);
+        assert!(ring.keys().is_empty());
+        let found = statuses(&ring);
+        assert!(
+            matches!(
+                found[..],
+                [KeyFileStatus::Unreadable(_) | KeyFileStatus::NoKey]
+            ),
+            "{n} {found:?}"
+        );
+    }
+}
+
 #[test]
 fn hostile_rounds_end_within_five_seconds() {
     let folder = Folder::new();

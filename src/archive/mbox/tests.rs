@@ -103,6 +103,40 @@ fn the_corpora_hold_as_many_messages_as_their_authors_say() {
     }
 }
 
+/// A box whose messages lie on both sides of what 32 bits count; `tests/it/limits.rs` reads a file
+/// that is really so long.
+#[test]
+fn offsets_past_four_gigabytes_are_right() {
+    let text = format!("{EARLY}A: 1\n\none\n\n{SAME}B: 2\n\ntwo\n\n{LATE}C: 3\n\nthree\n");
+    let expected: Vec<_> = read(text.as_bytes())
+        .into_iter()
+        .map(|message| (message.locator.offset, message.lead, message.content))
+        .collect();
+    assert_eq!(expected.len(), 3);
+    for before in [1 << 31, (1 << 32) - 70, (1 << 32) - 1, 1 << 40] {
+        for limit in [u64::MAX / 4, 4] {
+            let window = Window::with_chunk(Cursor::new(&text), 61).beginning_at(before);
+            let mut reader = Reader::new(window, "box".into(), &limits(limit));
+            reader.path = Some(PathBuf::from("box"));
+            // Only the first message of a file is looked for at its very beginning.
+            (reader.at, reader.ordinal) = (before, 1);
+            let found: Vec<_> = reader.map(Result::unwrap).collect();
+            assert_eq!(found.len(), 3, "{before}");
+            for (message, (offset, lead, content)) in found.iter().zip(&expected) {
+                assert_eq!(message.locator.offset, before + offset);
+                assert_eq!(&message.lead, lead);
+                assert_eq!(message.content.len(), content.len());
+                match &message.content {
+                    Content::TooLarge { offset: at, .. } => {
+                        assert_eq!(*at, before + offset + lead.len() as u64);
+                    }
+                    bytes @ Content::Bytes(_) => assert_eq!(bytes, content),
+                }
+            }
+        }
+    }
+}
+
 const LATE: &str = "From b@c.d Fri Jul 17 09:00:00 1998\n";
 const SAME: &str = "From a@b.c Thu Jul 16 03:13:49 1998\n";
 const EARLY: &str = "From x@y.z Wed Jul  1 12:00:00 1998\n";
