@@ -117,7 +117,7 @@ impl<'a> Content<'a> {
             cipher::prove_cbc(self.cipher, &key, parameters, chunks.clone()).ok()?;
         }
         let plaintext = cipher::decrypt_cbc(self.cipher, &key, parameters, chunks).ok()?;
-        (cek_proven || begins_as_mail_does(&plaintext)).then_some(plaintext)
+        (cek_proven || self.is_proven(&plaintext)).then_some(plaintext)
     }
 
     /// The same where a passphrase is the key.
@@ -133,6 +133,11 @@ impl<'a> Content<'a> {
         Password::readings(passphrase)
             .iter()
             .filter_map(|password| pbe::decrypt(algorithm, password, &ciphertext, rounds).ok())
-            .find(|plaintext| begins_as_mail_does(plaintext))
+            .find(|plaintext| self.is_proven(plaintext))
+    }
+
+    fn is_proven(&self, plaintext: &[u8]) -> bool {
+        let padding = self.ciphertext.len().saturating_sub(plaintext.len());
+        begins_as_mail_does(plaintext, padding)
     }
 }
