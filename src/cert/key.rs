@@ -8,6 +8,11 @@ use crate::cms::der;
 
 /// Larger RSA moduli cost more than a message may (OpenSSL's own bound as well).
 const MAX_RSA_BITS: usize = 16_384;
+/// FIPS 186-4 ends at 3,072 bits. A signature costs what two do of RSA with a secret exponent, and
+/// OpenSSL would take 10,000.
+const MAX_DSA_BITS: usize = 4_096;
+/// FIPS 186-4 §4.2.
+const MAX_DSA_ORDER_BITS: i32 = 256;
 /// Exponents beyond this make verifying as dear as signing; real ones are 17 or 25 bits.
 const MAX_EXPONENT_BITS: usize = 64;
 
@@ -54,7 +59,7 @@ pub(super) fn describe(spki: &[u8]) -> Option<KeyInfo> {
                 } else {
                     format!("dsa-{bits}")
                 },
-                acceptable: bits > 0 && bits <= MAX_RSA_BITS,
+                acceptable: bits > 0 && bits <= MAX_DSA_BITS,
             }
         }
         "1.3.101.110" => KeyInfo {
@@ -102,7 +107,9 @@ fn is_group(parameters: &[u8]) -> Option<bool> {
     let mut numbers = Reader::new(parameters);
     let mut number = || BigNum::from_slice(numbers.expect(2)?.body).ok();
     let (p, q, g) = (number()?, number()?, number()?);
-    if p.num_bits() > i32::try_from(MAX_RSA_BITS).ok()? || q.num_bits() < 160 || g >= p {
+    let order = 160..=MAX_DSA_ORDER_BITS;
+    if p.num_bits() > i32::try_from(MAX_DSA_BITS).ok()? || !order.contains(&q.num_bits()) || g >= p
+    {
         return Some(false);
     }
     let check = || -> Result<bool, ErrorStack> {
@@ -227,5 +234,28 @@ fn pss_digest(mut fields: Reader<'_>) -> &'static str {
             _ => "unknown",
         },
         Some(_) => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tlv(tag: u8, pieces: &[&[u8]]) -> Vec<u8> {
+        let body = pieces.concat();
+        let length = u16::try_from(body.len()).unwrap().to_be_bytes();
+        [&[tag, 0x82][..], &length, &body].concat()
+    }
+
+    #[test]
+    fn dsa_ends_where_it_gets_dear() {
+        const DSA: &[u8] = b"\x06\x07\x2a\x86\x48\xce\x38\x04\x01";
+        for (bytes, acceptable) in [(128, true), (512, true), (513, false), (1_248, false)] {
+            let p = tlv(2, &[&[0], &vec![0xff; bytes]]);
+            let algorithm = tlv(0x30, &[DSA, &tlv(0x30, &[&p])]);
+            let key = describe(&[&algorithm[..], b"\x03\x02\x00\x01"].concat()).unwrap();
+            assert_eq!(key.name, format!("dsa-{}", bytes * 8));
+            assert_eq!(key.acceptable, acceptable, "{}", key.name);
+        }
     }
 }
