@@ -111,6 +111,19 @@ impl Facts {
             + differs("Message-ID", protected.message_id() == self.message_id)
     }
 
+    /// Whether `protected` has a From field of which a reader may take another address than this
+    /// header's.
+    pub fn other_from(&self, protected: &Headers<'_>) -> bool {
+        let inner = Self::of(protected, String::new(), None);
+        let same = inner.from.len() == self.from.len()
+            && inner
+                .from
+                .iter()
+                .zip(&self.from)
+                .all(|(inner, own)| crate::cert::certificate::same_address(inner, own));
+        inner.from_fields > 0 && (!same || inner.from_fields > 1 || inner.from_malformed)
+    }
+
     /// Where the owner of `addresses` stands in the message.
     pub fn role(&self, addresses: &[String]) -> Role {
         let stands_in = |list: &[String]| addresses.iter().any(|address| holds(list, address));

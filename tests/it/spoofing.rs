@@ -369,3 +369,65 @@ fn an_attached_original_lends_nothing_to_what_is_written_around_it() {
     let found = verified(&mail(OLGA, &alone));
     assert_eq!(found[0].at("verdict"), "");
 }
+
+#[test]
+fn an_attached_message_does_not_say_when_it_arrived() {
+    let at =
+        |year: u32| format!("Received: by mx.example.org; 01 Jul {year} 10:00:00 +0000\r\n{OLGA}");
+    let judged_at = |row: &Row| {
+        let year: String = row.at("verdict_time").chars().take(4).collect();
+        (row.at("time_source").to_owned(), year)
+    };
+    let received = |year: &str| ("received".to_owned(), year.to_owned());
+    let itself = verified(&mail(&at(2043), &honest("olga")));
+    assert_eq!(judged_at(&itself[0]), received("2043"));
+    let around = attached(&at(2015), &honest("olga"));
+    for entity in [around.clone(), mixed(&[PAY_MALLORY, &around])] {
+        let found = verified(&mail(&at(2043), &entity));
+        assert_eq!(judged_at(&found[1]), received("2043"));
+        let found = verified(&mail(OLGA, &entity));
+        assert_eq!(found[1].at("time_source"), "signing");
+    }
+}
+
+#[test]
+fn a_protected_from_that_is_another_one_leaves_open_who_wrote() {
+    let long = format!("X-Long: {}\r\n", "x".repeat(990)).repeat(1_100);
+    for kind in [
+        "text/plain; hp=\"clear\"",
+        "text/plain; protected-headers=\"v1\"",
+    ] {
+        for (protected, address, verdict) in [
+            ("From: olga@example.org\r\n", "from", "valid"),
+            ("From: Olga <olga@EXAMPLE.org>\r\n", "from", "valid"),
+            ("", "from", "valid"),
+            ("From: otto@example.org\r\n", "ambiguous", "indeterminate"),
+            (
+                "From: olga@example.org\r\nFrom: otto@example.org\r\n",
+                "ambiguous",
+                "indeterminate",
+            ),
+            (
+                &format!("{long}From: otto@example.org\r\n"),
+                "ambiguous",
+                "indeterminate",
+            ),
+        ] {
+            let payload = format!("Content-Type: {kind}\r\n{protected}\r\nPay 100 to Ann.\r\n");
+            let entity = clear_signed(&payload, &signed(&payload, "olga", ""), "");
+            let (message, signatures) = judged(mail(OLGA, &entity), pki());
+            assert_eq!(
+                (signatures[0].at("address"), message.at("verdict")),
+                (address, verdict),
+                "{kind} {protected:.60}"
+            );
+        }
+    }
+    let wrapped = format!(
+        "Content-Type: message/rfc822; forwarded=no\r\n\r\nFrom: otto@example.org\r\n{TEXT}"
+    );
+    let entity = clear_signed(&wrapped, &signed(&wrapped, "olga", ""), "");
+    let (message, signatures) = judged(mail(OLGA, &entity), pki());
+    assert_eq!(signatures[0].at("address"), "ambiguous");
+    assert_eq!(message.at("verdict"), "indeterminate");
+}

@@ -220,7 +220,12 @@ impl Walker<'_> {
             above if message.section.starts_with(above) => message.section.to_owned(),
             above => format!("{above}.{}", message.section),
         };
-        let own = Facts::of(&headers, section, None);
+        // Whoever attaches a message can write any Received field into it: it arrived with its
+        // carrier; where that does not tell, only the signer says when it was signed.
+        let own = Facts {
+            received: mail.sent.received,
+            ..Facts::of(&headers, section, None)
+        };
         let slot = self.findings.messages.len();
         self.findings.messages.push(own.clone().finding());
         let entity = walk(self, mail.judging(&own), place.attached());

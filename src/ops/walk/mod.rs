@@ -24,7 +24,8 @@ use crate::smime::open::{Effort, Sealed};
 
 use super::facts::Facts;
 use super::outcome::{
-    Action, Coverage, Findings, MessageFinding, Outcome, SeenCertificate, SeenCrl,
+    Action, AddressMatch, Coverage, Findings, MessageFinding, Outcome, SeenCertificate, SeenCrl,
+    SignatureFinding,
 };
 use super::{Context, Input, Opening};
 use entity::{Entity, Mail, Place, Replacement};
@@ -142,6 +143,17 @@ impl Walker<'_> {
             .then(|| Protected::of(tree, index, mail.judged))
             .flatten();
         let mut entity = self.part_of_kind(mail, tree, index, place);
+        // A reader that follows RFC 9788 shows the protected From, others the outer one: whoever
+        // signed, one of the two is not theirs.
+        if protected.as_ref().is_some_and(|found| found.other_from) {
+            let judged = &mail.judged.part;
+            let of_this = |found: &&mut SignatureFinding| found.part == *judged;
+            for found in self.findings.signatures.iter_mut().filter(of_this) {
+                if found.address != AddressMatch::None {
+                    found.address = AddressMatch::Ambiguous;
+                }
+            }
+        }
         // The innermost layer's is the one that its sender wrote.
         if entity.protected.is_none()
             && let Some(protected) = protected

@@ -35,6 +35,8 @@ const MOST: usize = 8 << 10;
 #[derive(Debug, Clone)]
 pub(super) struct Protected {
     header: Vec<u8>,
+    /// It says that somebody else wrote the message than the message's own header does.
+    pub(super) other_from: bool,
 }
 
 impl Protected {
@@ -62,8 +64,14 @@ impl Protected {
         } else {
             return None;
         };
-        (headers.end() <= LONGEST).then(|| Self {
-            header: bytes.get(..headers.end()).unwrap_or_default().to_vec(),
+        let header = if headers.end() <= LONGEST {
+            bytes.get(..headers.end()).unwrap_or_default().to_vec()
+        } else {
+            Vec::new()
+        };
+        Some(Self {
+            header,
+            other_from: facts.other_from(&headers),
         })
     }
 
@@ -157,6 +165,7 @@ mod tests {
     fn edits(inner: &[u8], outer: &[u8]) -> Vec<HeaderEdit> {
         let protected = Protected {
             header: inner.to_vec(),
+            other_from: false,
         };
         protected.edits(&Headers::parse(outer))
     }
