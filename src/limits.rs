@@ -17,6 +17,13 @@ pub struct Limits {
     /// Bytes that decompressing may bring forth; they count as expanded ones too. What a message
     /// holds compressed is no larger than a message may be.
     pub inflated_bytes: u64,
+    /// Bytes of content put together from the pieces of a constructed OCTET STRING. Such copies are
+    /// alive while what they hold is looked into, all layers' at once.
+    pub copied_bytes: u64,
+    /// Bytes that are read or hashed to check signatures: every layer's content counts, once for each
+    /// reading of it, and again for each key where an algorithm does not take a digest. The largest
+    /// message that a mailbox has changed, with two digests, comes near it, and no honest one goes past.
+    pub hashed_bytes: u64,
     /// Certificates in all `SignedData` together.
     pub certificates: u32,
     /// `SignerInfo`s.
@@ -36,6 +43,8 @@ impl Default for Limits {
             header_bytes: 16 << 20,
             expanded_bytes: 1 << 30,
             inflated_bytes: 128 << 20,
+            copied_bytes: 256 << 20,
+            hashed_bytes: 1 << 30,
             certificates: 1_000,
             signers: 100,
             recipients: 10_000,
@@ -87,6 +96,23 @@ impl Budget {
     pub fn inflated_bytes(&mut self, n: usize) -> Result<(), LimitExceeded> {
         spend_bytes(&mut self.left.inflated_bytes, n, "limit-inflated")?;
         self.expanded_bytes(n)
+    }
+
+    /// Spends `n` bytes of content put together from pieces (`limit-copied`).
+    pub fn copied_bytes(&mut self, n: usize) -> Result<(), LimitExceeded> {
+        spend_bytes(&mut self.left.copied_bytes, n, "limit-copied")
+    }
+
+    /// How many bytes may still be hashed.
+    pub fn hashed_left(&self) -> u64 {
+        self.left.hashed_bytes
+    }
+
+    /// Spends `n` bytes that were read or hashed for signatures (`limit-hashed`).
+    pub fn hashed_bytes(&mut self, n: u64) -> Result<(), LimitExceeded> {
+        let left = &mut self.left.hashed_bytes;
+        *left = left.checked_sub(n).ok_or(LimitExceeded("limit-hashed"))?;
+        Ok(())
     }
 
     /// Spends `n` certificates (`limit-certificates`).

@@ -16,6 +16,7 @@ use crate::cms::{Attributes, Oid, SignedData, SignerInfo};
 use crate::crypto::digest::Digest;
 use crate::crypto::signature::{self, Held, Signed};
 use crate::crypto::{PublicKey, Unsupported};
+use crate::limits::{Budget, LimitExceeded};
 use crate::ops::outcome::{Integrity, Reason};
 
 use super::claims;
@@ -78,11 +79,17 @@ impl SignerCheck {
     }
 }
 
-/// Checks every SignerInfo of `data` against `content`.
-pub fn signers(data: &SignedData<'_>, content: Covered<'_>, known: Known<'_>) -> Vec<SignerCheck> {
-    let mut readings = Readings::new(content);
+/// Checks every SignerInfo of `data` against `content`, and pays for what it hashes.
+pub fn signers(
+    data: &SignedData<'_>,
+    content: Covered<'_>,
+    known: Known<'_>,
+    budget: &mut Budget,
+) -> Result<Vec<SignerCheck>, LimitExceeded> {
+    let mut readings = Readings::new(content, budget.hashed_left());
     let mut others = claims::Others::new(&data.signers);
-    data.signers
+    let checks = data
+        .signers
         .iter()
         .map(|signer| {
             let candidates = known.named(&signer.sid);
@@ -106,7 +113,9 @@ pub fn signers(data: &SignedData<'_>, content: Covered<'_>, known: Known<'_>) ->
             }
             check
         })
-        .collect()
+        .collect();
+    budget.hashed_bytes(readings.spent())?;
+    Ok(checks)
 }
 
 /// Certificates of a SignedData, decoded; unreadable ones are passed over.
@@ -205,6 +214,15 @@ impl<'a> Checking<'_, '_, 'a> {
                 .sort_by_key(|certificate| !claims::names(claims, certificate));
         }
         let wire = attributes.to_be_signed();
+        let length = wire.iter().map(|piece| piece.len()).sum();
+        // As they came and, where that is something else, in DER.
+        if self
+            .readings
+            .pay(length, 2 * self.candidates.len())
+            .is_none()
+        {
+            return;
+        }
         let signer = self.signer;
         let held = |key: &PublicKey, bytes: &[&[u8]]| {
             let algorithm = &signer.signature_algorithm;
@@ -243,7 +261,7 @@ impl<'a> Checking<'_, '_, 'a> {
         if self.content_type.is_some_and(|kind| kind != oid::DATA) {
             check.invalid("attributes-malformed");
         }
-        if self.readings.any(is_attributes) {
+        if self.readings.attributes(is_attributes) {
             check.invalid("attributes-malformed");
             check.integrity = Integrity::Broken;
             return;

@@ -3,6 +3,7 @@
 
 use crate::cms::SignerInfo;
 use crate::cms::oid;
+use crate::limits::{Budget, LimitExceeded};
 
 use super::check::{Checking, Known, SignerCheck};
 use super::readings::{Covered, Readings};
@@ -19,7 +20,8 @@ pub fn signatures<'a>(
     signer: &SignerInfo<'a>,
     known: Known<'_>,
     left: &mut usize,
-) -> Vec<(SignerInfo<'a>, SignerCheck)> {
+    budget: &mut Budget,
+) -> Result<Vec<(SignerInfo<'a>, SignerCheck)>, LimitExceeded> {
     let mut found = Vec::new();
     let mut open = vec![(signer.clone(), 0)];
     while let Some((signer, depth)) = open.pop() {
@@ -28,7 +30,7 @@ pub fn signatures<'a>(
         };
         for value in attributes.values(oid::COUNTERSIGNATURE) {
             if *left == 0 {
-                return found;
+                return Ok(found);
             }
             let Ok(counter) = SignerInfo::parse(value) else {
                 continue;
@@ -37,7 +39,8 @@ pub fn signatures<'a>(
             let candidates = known.named(&counter.sid);
             let mut check = SignerCheck::of(&counter, &candidates);
             check.note("countersignature");
-            let mut readings = Readings::new(Covered::Opaque(&signer.signature));
+            let mut readings =
+                Readings::new(Covered::Opaque(&signer.signature), budget.hashed_left());
             let mut checking = Checking {
                 signer: &counter,
                 candidates,
@@ -48,9 +51,10 @@ pub fn signatures<'a>(
             if let Some(claims) = checking.run(&mut check) {
                 super::claims::check(&mut check, &claims, &counter);
             }
+            budget.hashed_bytes(readings.spent())?;
             open.push((counter.clone(), depth + 1));
             found.push((counter, check));
         }
     }
-    found
+    Ok(found)
 }

@@ -59,31 +59,56 @@ pub(super) struct Readings<'a> {
     complete: bool,
     /// Digests of the readings, by algorithm and index.
     digests: Vec<(Digest, usize, Vec<u8>)>,
+    /// Whether one of them is the DER of signed attributes, once that was asked.
+    attributes: Option<bool>,
+    /// Bytes that were read and hashed, and how many may be: past that there are no readings.
+    spent: u64,
+    may: u64,
 }
 
 impl<'a> Readings<'a> {
-    pub(super) fn new(content: Covered<'a>) -> Self {
+    /// `may` bytes may be read and hashed.
+    pub(super) fn new(content: Covered<'a>, may: u64) -> Self {
         let (made, complete) = match content {
             Covered::Opaque(bytes) => (vec![(Cow::Borrowed(bytes), None)], true),
             Covered::Detached { entity, .. } => (vec![(transfer::to_crlf(entity), None)], false),
             Covered::Missing => (Vec::new(), true),
         };
+        let spent = made.iter().map(|(bytes, _)| bytes.len() as u64).sum();
         Self {
             content,
             made,
             complete,
             digests: Vec::new(),
+            attributes: None,
+            spent,
+            may,
         }
+    }
+
+    /// Bytes that were read and hashed; more than was allowed where the rest was left undone.
+    pub(super) fn spent(&self) -> u64 {
+        self.spent
+    }
+
+    /// Pays for `n` bytes, `times` over; `None` where that is more than there is left.
+    pub(super) fn pay(&mut self, n: usize, times: usize) -> Option<()> {
+        let cost = (n as u64).saturating_mul(times as u64);
+        self.spent = self.spent.saturating_add(cost);
+        (self.spent <= self.may).then_some(())
     }
 
     pub(super) fn is_empty(&self) -> bool {
         self.made.is_empty()
     }
 
-    /// Whether `holds` of any reading.
-    pub(super) fn any(&mut self, holds: impl Fn(&[u8]) -> bool) -> bool {
+    /// Whether `are` holds of any reading; asked once for all signers.
+    pub(super) fn attributes(&mut self, are: impl Fn(&[u8]) -> bool) -> bool {
         self.make_others();
-        self.made.iter().any(|(bytes, _)| holds(bytes))
+        let made = &self.made;
+        *self
+            .attributes
+            .get_or_insert_with(|| made.iter().any(|(bytes, _)| are(bytes)))
     }
 
     /// What a signature without attributes is over in one reading, hashed once for all signers
@@ -96,6 +121,8 @@ impl<'a> Readings<'a> {
     ) -> Option<(SignedReading<'_>, Option<&'static str>)> {
         let (_, label) = self.get(index)?;
         if signature::needs_bytes(algorithm, digest) {
+            // One that takes the bytes hashes them anew for each key.
+            self.pay(self.made.get(index)?.0.len(), 1)?;
             let (bytes, _) = self.made.get(index)?;
             return Some((SignedReading::Bytes([bytes]), label));
         }
@@ -103,6 +130,7 @@ impl<'a> Readings<'a> {
     }
 
     fn get(&mut self, index: usize) -> Option<(&[u8], Option<&'static str>)> {
+        self.pay(0, 1)?;
         if index > 0 {
             self.make_others();
         }
@@ -135,6 +163,7 @@ impl<'a> Readings<'a> {
         let at = if let Some(at) = known {
             at
         } else {
+            self.pay(self.made.get(index)?.0.len(), 1)?;
             let (bytes, _) = self.made.get(index)?;
             let value = digest::hash(digest, std::iter::once(&**bytes));
             self.digests.push((digest, index, value));
@@ -148,6 +177,15 @@ impl<'a> Readings<'a> {
             return;
         }
         self.complete = true;
+        let first = self.made.len();
+        self.add_others();
+        let made = self.made.iter().skip(first);
+        let cost = made.map(|(bytes, _)| bytes.len()).sum();
+        // What is left says so to whoever asks next.
+        let _ = self.pay(cost, 1);
+    }
+
+    fn add_others(&mut self) {
         let Covered::Detached {
             entity,
             body,
@@ -216,4 +254,32 @@ fn lf_only(bytes: &[u8]) -> Vec<u8> {
     }
     out.extend_from_slice(rest);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_that_takes_the_bytes_pays_for_them() {
+        let ed25519 = AlgorithmIdentifier::parse(b"\x30\x05\x06\x03\x2b\x65\x70").unwrap();
+        let mut readings = Readings::new(Covered::Opaque(&[0; 100]), 300);
+        for expected in [true, true, false, false] {
+            let found = readings.signed(&ed25519, Digest::Sha512, 0).is_some();
+            assert_eq!(found, expected, "{}", readings.spent());
+        }
+        assert!(readings.spent() > 300);
+        assert!(readings.signed(&ed25519, Digest::Sha512, 0).is_none());
+    }
+
+    #[test]
+    fn a_digest_is_paid_for_once() {
+        let rsa = b"\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
+        let rsa = AlgorithmIdentifier::parse(rsa).unwrap();
+        let mut readings = Readings::new(Covered::Opaque(&[0; 100]), 200);
+        for _ in 0..1_000 {
+            assert!(readings.signed(&rsa, Digest::Sha256, 0).is_some());
+        }
+        assert_eq!(readings.spent(), 200);
+    }
 }

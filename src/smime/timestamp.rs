@@ -4,11 +4,14 @@
 
 use std::sync::Arc;
 
-use super::check::{self, Covered, Known};
+use super::check::{self, Covered, Known, SignerCheck};
 use crate::cert::{CertCache, Certificate, Pool};
 use crate::cms::ber::{Reader, Tlv, tag};
-use crate::cms::{self, AlgorithmIdentifier, Attributes, Content, Oid, SignerInfo, oid};
+use crate::cms::{
+    self, AlgorithmIdentifier, Attributes, Content, Oid, SignedData, SignerInfo, oid,
+};
 use crate::crypto::digest::{Digest, hash};
+use crate::limits::{Budget, LimitExceeded};
 use crate::ops::outcome::Integrity;
 
 /// Tokens of one signature that are looked at.
@@ -45,16 +48,30 @@ pub struct Stamp {
     pub algorithm: String,
 }
 
-/// Every token on a signature.
-pub fn stamps(signer: &SignerInfo<'_>, cache: &CertCache, pool: &Pool) -> Vec<Stamp> {
-    signer
+/// Every token on a signature. What checking them hashes is paid for.
+pub fn stamps(
+    signer: &SignerInfo<'_>,
+    cache: &CertCache,
+    pool: &Pool,
+    budget: &mut Budget,
+) -> Result<Vec<Stamp>, LimitExceeded> {
+    let mut limit = Ok(());
+    let stamps = signer
         .unsigned_attributes
         .map(|attributes| attributes.values(oid::TIMESTAMP_TOKEN))
         .unwrap_or_default()
         .into_iter()
         .take(MAX_TOKENS)
         .map(|token| {
-            read(token, &signer.signature, cache, pool).unwrap_or_else(|| Stamp {
+            let check = |data: &SignedData<'_>, content: &[u8], known: Known<'_>| {
+                let checks = check::signers(data, Covered::Opaque(content), known, budget);
+                checks
+                    .map_err(|exceeded| limit = Err(exceeded))
+                    .ok()?
+                    .into_iter()
+                    .next()
+            };
+            read(token, &signer.signature, cache, pool, check).unwrap_or_else(|| Stamp {
                 time: 0,
                 authority: None,
                 carried: Vec::new(),
@@ -62,7 +79,8 @@ pub fn stamps(signer: &SignerInfo<'_>, cache: &CertCache, pool: &Pool) -> Vec<St
                 algorithm: String::new(),
             })
         })
-        .collect()
+        .collect();
+    limit.map(|()| stamps)
 }
 
 /// Whether there are time-stamps of kinds that are not used.
@@ -77,8 +95,17 @@ pub fn has_others(signer: &SignerInfo<'_>) -> bool {
         || signer.signed_attributes.as_ref().is_some_and(holds)
 }
 
-/// `None` where the token is not what RFC 3161 §2.4.2 says.
-fn read(token: &[u8], signature: &[u8], cache: &CertCache, pool: &Pool) -> Option<Stamp> {
+/// `None` where the token is not what RFC 3161 §2.4.2 says. `check` checks its only signer.
+fn read<C>(
+    token: &[u8],
+    signature: &[u8],
+    cache: &CertCache,
+    pool: &Pool,
+    mut check: C,
+) -> Option<Stamp>
+where
+    C: FnMut(&SignedData<'_>, &[u8], Known<'_>) -> Option<SignerCheck>,
+{
     let info = cms::parse(token).ok()?;
     let Content::Signed(data) = info.content else {
         return None;
@@ -98,9 +125,7 @@ fn read(token: &[u8], signature: &[u8], cache: &CertCache, pool: &Pool) -> Optio
         carried: &carried,
         pool,
     };
-    let checked = check::signers(&data, Covered::Opaque(&content), known)
-        .into_iter()
-        .next()?;
+    let checked = check(&data, &content, known)?;
     let about_this = hash(info.digest, [signature]) == info.imprint;
     let intact = checked.integrity == Integrity::Intact && !checked.malformed;
     Some(Stamp {

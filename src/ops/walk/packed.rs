@@ -42,7 +42,11 @@ impl Walker<'_> {
         if let Err(limit) = self.budget.expanded_bytes(content.len()) {
             return Entity::limit(Some(FORM), limit);
         }
-        let mut entity = self.packed(FORM, mail, data.content_type, &content.cow(), place);
+        let whole = match self.in_one_piece(content) {
+            Ok(whole) => whole,
+            Err(limit) => return Entity::limit(Some(FORM), limit),
+        };
+        let mut entity = self.packed(FORM, mail, data.content_type, &whole, place);
         match unpack::digest_holds(data) {
             Some(false) => {
                 entity.action = Action::Malformed;

@@ -1,6 +1,9 @@
 //! Signed layers: `multipart/signed` and opaque SignedData.
 
+use std::borrow::Cow;
+
 use crate::cms;
+use crate::cms::Octets;
 use crate::cms::content::{Content, ContentInfo, SignedData};
 use crate::limits::LimitExceeded;
 use crate::message::headers::Encoding;
@@ -93,7 +96,11 @@ impl Walker<'_> {
         data: &SignedData<'_>,
         place: Place,
     ) -> Entity {
-        let content = data.content.as_ref().map(cms::octets::Octets::cow);
+        let content = match data.content.as_ref().map(|whole| self.in_one_piece(whole)) {
+            None => None,
+            Some(Ok(content)) => Some(content),
+            Some(Err(limit)) => return Entity::limit(Some("opaque-signed"), limit),
+        };
         if data.signers.is_empty() && content.as_ref().is_none_or(|content| content.is_empty()) {
             self.note_crls(&data.crls);
             return match self.note_certificates(data.certificates.iter().copied(), &[]) {
@@ -125,6 +132,17 @@ impl Walker<'_> {
         }
     }
 
+    /// The bytes of `whole`, paid for where they are copied.
+    pub(super) fn in_one_piece<'d>(
+        &mut self,
+        whole: &Octets<'d>,
+    ) -> Result<Cow<'d, [u8]>, LimitExceeded> {
+        if whole.chunks().nth(1).is_some() {
+            self.budget.copied_bytes(whole.len())?;
+        }
+        Ok(whole.cow())
+    }
+
     /// Checks every SignerInfo, keeps the findings, and gives their indices.
     pub(super) fn signers(
         &mut self,
@@ -141,7 +159,7 @@ impl Walker<'_> {
             carried: &carried,
             pool: &self.context.pool,
         };
-        let checks = check::signers(data, covered, known);
+        let checks = check::signers(data, covered, known, &mut self.budget)?;
         let mut signed_by = Vec::new();
         let mut authorities = Vec::new();
         self.note_crls(&data.crls);
@@ -151,7 +169,8 @@ impl Walker<'_> {
             }
             // Nobody stamps more; each costs as much as a signature.
             let stamps = if signed_by.len() <= 10 {
-                timestamp::stamps(signer, &self.context.cache, &self.context.pool)
+                let (cache, pool) = (&self.context.cache, &self.context.pool);
+                timestamp::stamps(signer, cache, pool, &mut self.budget)?
             } else {
                 Vec::new()
             };
@@ -178,7 +197,8 @@ impl Walker<'_> {
         // Rows of their own, which decide nothing.
         let mut left = countersign::MOST;
         for signer in &data.signers {
-            for (counter, check) in countersign::signatures(signer, known, &mut left) {
+            let counters = countersign::signatures(signer, known, &mut left, &mut self.budget)?;
+            for (counter, check) in counters {
                 let finding = verify::finding(
                     self.context,
                     mail.judged,
@@ -283,4 +303,107 @@ fn is_no_mail(content_type: cms::Oid<'_>) -> bool {
         content_type,
         cms::oid::RECEIPT | cms::oid::TST_INFO | cms::oid::SPC_INDIRECT_DATA
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cert::{CertCache, Pool};
+    use crate::crypto::cipher::ContentCipher;
+    use crate::keys::{KeyRing, MessageSecrets};
+    use crate::limits::Limits;
+    use crate::ops::{Clock, Context, Input, Opening, Plan, Task, process};
+
+    /// What the message comes to: its outcome and the reason.
+    fn refused(bytes: &[u8], limits: Limits) -> Option<String> {
+        let context = Context {
+            plan: Plan {
+                task: Task::Mill(Opening::Keep),
+                recipients: Vec::new(),
+                cipher: ContentCipher::Aes256Gcm,
+                open_unaddressed: false,
+            },
+            keyring: KeyRing::default(),
+            secrets: MessageSecrets::default(),
+            pool: Pool::new(),
+            cache: CertCache::new(),
+            limits,
+            now: 0,
+            clock: Clock::Now,
+        };
+        let input = Input {
+            bytes,
+            received: None,
+            quoting: false,
+            cms: false,
+        };
+        let message = process(&context, &input).findings.messages.remove(0);
+        assert_ne!(message.form, "plain");
+        (message.action == Action::Refused).then(|| message.reason.unwrap_or_default().into_owned())
+    }
+
+    fn tlv(tag: u8, pieces: &[&[u8]]) -> Vec<u8> {
+        let body = pieces.concat();
+        let length = u16::try_from(body.len()).unwrap().to_be_bytes();
+        [&[tag, 0x82][..], &length, &body].concat()
+    }
+
+    /// A SignedData that nobody signed, around an OCTET STRING.
+    fn signed_data(content: &[u8]) -> Vec<u8> {
+        const SIGNED: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02";
+        const DATA: &[u8] = b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01";
+        let inside = if content.is_empty() {
+            tlv(0x30, &[DATA])
+        } else {
+            tlv(0x30, &[DATA, &tlv(0xa0, &[content])])
+        };
+        let data = tlv(0x30, &[b"\x02\x01\x01\x31\x00", &inside, b"\x31\x00"]);
+        tlv(0x30, &[SIGNED, &tlv(0xa0, &[&data])])
+    }
+
+    fn nested(layers: usize) -> Vec<u8> {
+        let signature = base64_simd::STANDARD.encode_to_string(signed_data(b""));
+        let mut entity = format!("Content-Type: text/plain\r\n\r\n{}\r\n", "x".repeat(900));
+        for layer in 0..layers {
+            entity = format!(
+                "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; boundary=b{layer}\r\n\r\n\
+                 --b{layer}\r\n{entity}\r\n--b{layer}\r\nContent-Type: application/pkcs7-signature\r\n\
+                 Content-Transfer-Encoding: base64\r\n\r\n{signature}\r\n--b{layer}--\r\n"
+            );
+        }
+        format!("From: a@example.org\r\nMIME-Version: 1.0\r\n{entity}").into_bytes()
+    }
+
+    #[test]
+    fn layers_that_hash_the_same_bytes_again_are_paid_for_each() {
+        let limits = Limits {
+            hashed_bytes: 4_000,
+            ..Limits::default()
+        };
+        let found = refused(&nested(10), limits.clone());
+        assert_eq!(found.as_deref(), Some("limit-hashed"));
+        assert_eq!(refused(&nested(10), Limits::default()), None);
+        assert_eq!(refused(&nested(2), limits), None);
+    }
+
+    #[test]
+    fn content_in_pieces_is_copied_so_far() {
+        let text: &[u8] = b"Content-Type: text/plain\r\n\r\nhello\r\n";
+        let (head, tail) = text.split_at(20);
+        let whole = signed_data(&tlv(4, &[text]));
+        let pieces = signed_data(&tlv(0x24, &[&tlv(4, &[head]), &tlv(4, &[tail])]));
+        let mail = |object: &[u8]| {
+            let header: &[u8] = b"MIME-Version: 1.0\r\nContent-Type: application/pkcs7-mime; \
+                smime-type=signed-data\r\nContent-Transfer-Encoding: binary\r\n\r\n";
+            [header, object].concat()
+        };
+        let limits = Limits {
+            copied_bytes: text.len() as u64 - 1,
+            ..Limits::default()
+        };
+        let found = refused(&mail(&pieces), limits.clone());
+        assert_eq!(found.as_deref(), Some("limit-copied"));
+        assert_eq!(refused(&mail(&pieces), Limits::default()), None);
+        assert_eq!(refused(&mail(&whole), limits), None);
+    }
 }
