@@ -43,6 +43,21 @@ pub fn unarmor(bytes: &[u8]) -> Option<Vec<u8>> {
     base64_simd::forgiving_decode_to_vec(base64).ok()
 }
 
+/// Whether `bytes` are one PEM block for CMS with nothing but white space around it. The end line
+/// may be missing where nothing follows.
+pub fn is_alone(bytes: &[u8]) -> bool {
+    let Some((_, base64)) = begin_line(bytes.trim_ascii_start()) else {
+        return false;
+    };
+    let end = memchr::memmem::find(base64, b"-----").unwrap_or(base64.len());
+    let rest = base64.get(end..).unwrap_or_default().trim_ascii();
+    rest.is_empty()
+        || rest
+            .strip_prefix(b"-----END ")
+            .and_then(|rest| rest.strip_suffix(b"-----"))
+            .is_some_and(|label| LABELS.contains(&label))
+}
+
 /// The label and what follows the line, if `bytes` start with a begin line for CMS.
 fn begin_line(bytes: &[u8]) -> Option<(&'static [u8], &[u8])> {
     let rest = bytes.strip_prefix(b"-----BEGIN ")?;

@@ -78,6 +78,7 @@ pub struct Headers<'a> {
     cut: bool,
     stopped: bool,
     cr_only: bool,
+    odd: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -124,13 +125,14 @@ impl<'a> Headers<'a> {
             spans: Vec::new(),
             cut: false,
             skipping: false,
+            odd: false,
         };
         // A file without a single LF comes from a system that ended lines with CR.
         let cr_only = mode == Mode::Message
             && memchr(b'\n', bytes).is_none()
             && memchr(b'\r', bytes).is_some();
         let (end, body_start, stopped) = scanner.run(if cr_only { b'\r' } else { b'\n' }, stop);
-        Self {
+        let mut headers = Self {
             bytes,
             spans: scanner.spans,
             end,
@@ -138,7 +140,11 @@ impl<'a> Headers<'a> {
             cut: scanner.cut,
             stopped,
             cr_only,
-        }
+            odd: scanner.odd,
+        };
+        let unusual = headers.fields().any(|field| gives_structure_to_few(&field));
+        headers.odd |= unusual;
+        headers
     }
 
     /// Where the body begins; the entity's length where there is none.
@@ -159,6 +165,13 @@ impl<'a> Headers<'a> {
     /// Whether its lines end in CR alone, as on classic Mac OS: there is no LF in the whole message.
     pub fn is_cr_only(&self) -> bool {
         self.cr_only
+    }
+
+    /// Whether other readers may see another header: it begins after blank lines or a byte order mark,
+    /// goes on after a line that is no field or behind a bare CR, or describes the content in a
+    /// field that not everybody knows by that name. What is taken from it here, they may show as text.
+    pub fn is_odd(&self) -> bool {
+        self.odd
     }
 
     /// Whether a boundary line ended the header before a blank line did.
@@ -264,13 +277,20 @@ fn name_is(raw: &[u8], wanted: &str) -> bool {
             .eq(wanted.iter().map(u8::to_ascii_lowercase))
 }
 
-/// A raw field name as [`name_is`] compares it.
-pub(super) fn without_junk(raw: &[u8]) -> Cow<'_, [u8]> {
-    if raw.iter().any(|byte| is_junk(*byte)) {
-        raw.iter().copied().filter(|byte| !is_junk(*byte)).collect()
-    } else {
-        Cow::Borrowed(raw)
+/// Whether a field describes the content or is the first thing in a file, and is not written as
+/// every reader expects.
+fn gives_structure_to_few(field: &Field<'_>) -> bool {
+    let junk = field.name.iter().any(|byte| is_junk(*byte));
+    if !junk && !field.hidden {
+        return false;
     }
+    let plain: Vec<u8> = field
+        .name
+        .iter()
+        .filter(|byte| !is_junk(**byte))
+        .map(u8::to_ascii_lowercase)
+        .collect();
+    plain.starts_with(b"content-") || plain == b"mime-version"
 }
 
 fn is_junk(byte: u8) -> bool {
@@ -284,6 +304,8 @@ struct Scanner<'a> {
     cut: bool,
     /// The last line was passed over; its continuation lines go with it.
     skipping: bool,
+    /// See [`Headers::is_odd`].
+    odd: bool,
 }
 
 impl Scanner<'_> {
@@ -295,6 +317,7 @@ impl Scanner<'_> {
         } else {
             self.skip_blank_lines()
         };
+        self.odd = at > 0 || self.bytes.starts_with(b"\xef\xbb\xbf");
         while at < len {
             let next = self.line_end(at, eol);
             let line = self.bytes.get(at..next).unwrap_or_default();
@@ -322,17 +345,22 @@ impl Scanner<'_> {
         let indented = first
             .first()
             .is_some_and(|byte| matches!(byte, b' ' | b'\t'));
+        // Some readers end the line, or the header, at a bare CR.
+        self.odd |= content.contains(&b'\r');
         if indented && (self.skipping || !self.spans.is_empty()) {
             self.extend(next);
         } else if let Some(colon) = field_colon(first)
             && (!indented || self.mode != Mode::Part)
         {
+            self.odd |= indented;
             self.push(at, at + colon, next, false);
         } else if first.is_empty() && !self.spans.is_empty() {
             self.extend(next);
         } else if self.mode != Mode::Part
             && (is_from_line(first) || self.is_foreign_line(next, eol))
         {
+            // The envelope line before the header is known to all.
+            self.odd |= !self.spans.is_empty();
             self.skipping = true;
         } else if !first.is_empty() || self.mode == Mode::Part {
             return false;

@@ -11,7 +11,7 @@ use aho_corasick::AhoCorasick;
 
 use crate::cms::{self, Oid};
 use crate::message::headers::{self, Encoding, Headers};
-use crate::message::parts::{Part, Tree};
+use crate::message::parts::{Note, Part, Tree};
 use crate::message::{tnef, transfer};
 
 /// What a part is.
@@ -107,8 +107,9 @@ fn signed_kind(tree: &Tree<'_>, part: &Part) -> Option<Kind> {
     let names_smime = protocol.contains("pkcs7") || protocol.contains("pkcs-7");
     let (content, signature) = (part.children.first(), part.children.get(1));
     let (Some(&content), Some(&signature)) = (content, signature) else {
-        // Cut off, or encoded as a whole, which no multipart may be.
-        return if encloses_smime(tree, part) {
+        // Cut off, or encoded as a whole, which no multipart may be. Where it has parts, they are
+        // what readers show.
+        return if part.children.is_empty() && encloses_smime(tree, part) {
             Some(Kind::Enclosed)
         } else if names_pgp {
             Some(Kind::Foreign("pgp-signed"))
@@ -171,7 +172,7 @@ fn leaf_kind(tree: &Tree<'_>, part: &Part) -> Option<Kind> {
             .is_some_and(|root| root.entity == part.entity);
         let is_document = if content_type == cms::oid::SIGNED_DATA {
             object(tree, part).map_or(!is_root, |object| {
-                holds_no_mail(&object).unwrap_or(!is_root)
+                holds_no_mail(&object.bytes).unwrap_or(!is_root)
             })
         } else {
             !is_root && is_known_document_name(name.as_deref().unwrap_or_default())
@@ -221,7 +222,7 @@ const HEAD: usize = 8 << 10;
 fn encloses_smime(tree: &Tree<'_>, part: &Part) -> bool {
     let body = tree.body(part);
     let head = body.get(..body.len().min(2 * HEAD)).unwrap_or(body);
-    readings(part.encoding, head).any(|reading| is_smime_entity(&reading))
+    readings(part.encoding, head).any(|reading| is_smime_entity(&reading.bytes))
 }
 
 /// Whether `bytes` begin with the header of an S/MIME entity.
@@ -234,8 +235,19 @@ pub fn is_smime_entity(bytes: &[u8]) -> bool {
 }
 
 /// The S/MIME entity that a leaf's body is.
-pub fn enclosed<'a>(tree: &Tree<'a>, part: &Part) -> Option<Cow<'a, [u8]>> {
-    readings(part.encoding, tree.body(part)).find(|reading| is_smime_entity(reading))
+pub fn enclosed<'a>(tree: &Tree<'a>, part: &Part) -> Option<Object<'a>> {
+    let body: &'a [u8] = tree.body(part);
+    let Reading { bytes, mut beside } =
+        readings(part.encoding, body).find(|reading| is_smime_entity(&reading.bytes))?;
+    // A multipart's text before its first boundary, or text by its label, is shown as it stands.
+    let is_multipart = part.content_type.is_multipart();
+    if part.content_type.kind.starts_with("text/")
+        || part.note == Some(Note::Unclosed)
+        || is_multipart && matches!(bytes, Cow::Borrowed(_))
+    {
+        beside = beside.max(Beside::Shown);
+    }
+    Some(Object { bytes, beside })
 }
 
 fn is_tnef(tree: &Tree<'_>, part: &Part, name: Option<&str>) -> bool {
@@ -248,12 +260,14 @@ fn is_tnef(tree: &Tree<'_>, part: &Part, name: Option<&str>) -> bool {
     }
     let body = tree.body(part);
     let head = body.get(..body.len().min(64)).unwrap_or(body);
-    readings(part.encoding, head).any(|reading| reading.starts_with(tnef::MAGIC))
+    readings(part.encoding, head).any(|reading| reading.bytes.starts_with(tnef::MAGIC))
 }
 
 /// The TNEF stream that a leaf's body is.
 pub fn tnef_stream<'a>(tree: &Tree<'a>, part: &Part) -> Option<Cow<'a, [u8]>> {
-    readings(part.encoding, tree.body(part)).find(|reading| reading.starts_with(tnef::MAGIC))
+    readings(part.encoding, tree.body(part))
+        .map(|reading| reading.bytes)
+        .find(|reading| reading.starts_with(tnef::MAGIC))
 }
 
 /// Text that is itself an object: inline PGP, or a CMS object whose label was lost.
@@ -290,14 +304,15 @@ pub fn sniff(tree: &Tree<'_>, part: &Part) -> Option<Oid<'static>> {
     let blank = body.len() - body.trim_ascii_start().len();
     let body = body.get(blank..).unwrap_or_default();
     let head = body.get(..body.len().min(1024)).unwrap_or(body);
-    readings(part.encoding, head).find_map(|reading| cms::sniff(&reading).and_then(Oid::known))
+    readings(part.encoding, head)
+        .find_map(|reading| cms::sniff(&reading.bytes).and_then(Oid::known))
 }
 
 /// The same where words stand before the object's PEM.
 fn sniff_among_words(tree: &Tree<'_>, part: &Part) -> Option<Oid<'static>> {
     let body = tree.body(part);
     let head = body.get(..body.len().min(HEAD)).unwrap_or(body);
-    readings(part.encoding, head).find_map(|reading| content_type_of(&reading))
+    readings(part.encoding, head).find_map(|reading| content_type_of(&reading.bytes))
 }
 
 /// The content type of a CMS object, in binary or in PEM, words before it included.
@@ -308,13 +323,48 @@ fn content_type_of(bytes: &[u8]) -> Option<Oid<'static>> {
     })
 }
 
+/// What else a reader may show of the entity that an object stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Beside {
+    /// Nothing: every byte belongs to the object.
+    Nothing,
+    /// The object itself, as text, or marks between its lines: unsigned parts of an object are
+    /// anybody's. Nothing gets lost with it.
+    Shown,
+    /// Words of their own, which are not in the object: a mailing list's footer, or what somebody
+    /// wrote around another's object.
+    Words,
+}
+
+/// A CMS object where it was found.
+#[derive(Debug)]
+pub struct Object<'a> {
+    /// Transfer encoding and PEM armour removed; what follows the object's end is still there.
+    pub bytes: Cow<'a, [u8]>,
+    /// What stands around it, apart from what follows its end: see [`behind`].
+    pub beside: Beside,
+}
+
+/// A body in one way to read it, and what that way leaves out.
+struct Reading<'a> {
+    bytes: Cow<'a, [u8]>,
+    beside: Beside,
+}
+
 /// What a body is, decoded as it says, and else as it may be meant: transfer encodings are lost,
 /// applied twice or named wrongly on the way.
-fn readings(encoding: Encoding, body: &[u8]) -> impl Iterator<Item = Cow<'_, [u8]>> {
+fn readings(encoding: Encoding, body: &[u8]) -> impl Iterator<Item = Reading<'_>> {
     let decoded = move |encoding| {
         transfer::decode(encoding, body)
             .ok()
-            .map(|decoded| decoded.bytes)
+            .map(|decoded| Reading {
+                beside: if decoded.trailing_text {
+                    Beside::Words
+                } else {
+                    Beside::Nothing
+                },
+                bytes: decoded.bytes,
+            })
     };
     let others = [
         Encoding::Identity,
@@ -324,69 +374,72 @@ fn readings(encoding: Encoding, body: &[u8]) -> impl Iterator<Item = Cow<'_, [u8
     std::iter::once(encoding)
         .chain(others.into_iter().filter(move |other| *other != encoding))
         .filter_map(decoded)
-        .chain(std::iter::once_with(move || {
-            Cow::Owned(transfer::base64_among_others(body))
+        .chain(std::iter::once_with(move || Reading {
+            bytes: Cow::Owned(transfer::base64_among_others(body)),
+            // ASCII letters among it are read as data; others spell words.
+            beside: if body.is_ascii() {
+                Beside::Shown
+            } else {
+                Beside::Words
+            },
         }))
 }
 
-/// Whether a reader may show something that is not in the object: a mailing list's footer behind
-/// it, words before or behind its PEM, or, where it is labelled as text, the object itself, of which
-/// unsigned parts are anybody's.
-pub fn has_text_beside(tree: &Tree<'_>, part: &Part) -> bool {
-    part.content_type.kind.starts_with("text/")
-        || has_trailing_text(tree, part)
-        || has_words_around_armor(tree, part)
-}
-
-fn has_trailing_text(tree: &Tree<'_>, part: &Part) -> bool {
-    let body = tree.bytes.get(part.body.clone()).unwrap_or_default();
-    // Padding ends the object; a footer is short.
-    let tail = body
-        .get(body.len().saturating_sub(8192)..)
-        .unwrap_or_default();
-    let tail = match memchr::memchr(b'\n', tail) {
-        Some(line) if tail.len() < body.len() => tail.get(line + 1..).unwrap_or_default(),
-        _ => tail,
-    };
-    part.encoding == Encoding::Base64
-        && transfer::decode(part.encoding, tail).map_or(true, |decoded| decoded.trailing_text)
-}
-
-fn has_words_around_armor(tree: &Tree<'_>, part: &Part) -> bool {
-    let body = tree.body(part);
-    let head = body.get(..body.len().min(1024)).unwrap_or(body);
-    let is_binary = |reading: &[u8]| {
-        reading.first() == Some(&cms::ber::tag::SEQUENCE) && cms::sniff(reading).is_some()
-    };
-    if readings(part.encoding, head).any(|reading| is_binary(&reading)) {
-        return false;
+/// What follows an object's end, in `trailing` bytes, other than padding. Text behind base64 without
+/// padding decodes as bytes behind the object.
+pub fn behind(bytes: &[u8], trailing: usize) -> Beside {
+    let behind = bytes.get(bytes.len() - trailing.min(bytes.len())..);
+    let shown = |byte: &&u8| **byte != 0 && !byte.is_ascii_whitespace();
+    if behind.unwrap_or_default().iter().filter(shown).count() > 3 {
+        Beside::Words
+    } else {
+        Beside::Nothing
     }
-    let Some(text) =
-        readings(part.encoding, body).find(|reading| content_type_of(reading).is_some())
-    else {
-        return false;
-    };
-    let text = text.trim_ascii();
-    let ends = memchr::memmem::rfind(text, b"-----END ")
-        .and_then(|end| text.get(end + 9..))
-        .is_none_or(|label| {
-            memchr::memmem::find(label, b"-----").is_some_and(|at| at + 5 == label.len())
-        });
-    !text.starts_with(b"-----BEGIN ") || !ends
 }
 
 /// The CMS object of a leaf: transfer encoding and PEM armour removed. Where the body shows none
 /// it is the body, decoded as it says.
-pub fn object<'a>(tree: &Tree<'a>, part: &Part) -> Option<Cow<'a, [u8]>> {
+pub fn object<'a>(tree: &Tree<'a>, part: &Part) -> Option<Object<'a>> {
     let body: &'a [u8] = tree.body(part);
-    let bytes = readings(part.encoding, body)
-        .find(|reading| content_type_of(reading).is_some())
+    let Reading { bytes, mut beside } = readings(part.encoding, body)
+        .find(|reading| content_type_of(&reading.bytes).is_some())
         .or_else(|| readings(part.encoding, body).next())?;
+    if part.content_type.kind.starts_with("text/") {
+        beside = beside.max(Beside::Shown);
+    }
     let der = match cms::armor::binary(&bytes) {
         Ok(Cow::Owned(der)) => Some(der),
         _ => None,
     };
-    Some(der.map_or(bytes, Cow::Owned))
+    if der.is_some() && !cms::armor::is_alone(&bytes) {
+        beside = Beside::Words;
+    }
+    Some(Object {
+        bytes: der.map_or(bytes, Cow::Owned),
+        beside,
+    })
+}
+
+/// Whether a part holds entities of its own, so that no reader takes its body for a file.
+pub fn is_container(part: &Part) -> bool {
+    !part.children.is_empty()
+        || part.content_type.is_multipart()
+        || part.content_type.kind.starts_with("message/")
+}
+
+/// Whether a part is one whole CMS object and nothing else, in whatever way a reader takes it: no
+/// words around it, behind it, or in a header that can be read in two ways.
+pub fn stands_alone(tree: &Tree<'_>, part: &Part) -> bool {
+    let headers = tree.headers(part);
+    !is_container(part)
+        && !headers.is_odd()
+        && headers.count("Content-Type") <= 1
+        && headers.count("Content-Transfer-Encoding") <= 1
+        && object(tree, part).is_some_and(|object| {
+            object.beside == Beside::Nothing
+                && cms::parse(&object.bytes)
+                    .is_ok_and(|info| behind(&object.bytes, info.trailing) == Beside::Nothing)
+        })
 }
 
 fn is_cms_type(kind: &str) -> bool {

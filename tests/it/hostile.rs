@@ -39,7 +39,7 @@ pub(crate) fn signed(content: &str, name: &str, options: &str) -> Vec<u8> {
     cms(content, &sign)
 }
 
-fn encrypted(content: &str, name: &str) -> Vec<u8> {
+pub(crate) fn encrypted(content: &str, name: &str) -> Vec<u8> {
     cms(
         content,
         &format!("-encrypt -aes-256-cbc -outform DER {name}.pem"),
@@ -283,7 +283,7 @@ fn the_worst_of_several_signers_decides() {
 }
 
 /// What `decrypt` with Olga's and Otto's keys makes of a message.
-fn decrypted(message: &str) -> (Vec<Row>, String) {
+pub(crate) fn decrypted(message: &str) -> (Vec<Row>, String) {
     let keys = pki().keys_of(&["olga", "otto"]);
     let sandbox = Sandbox::new();
     sandbox.write("in/mail.eml", message);

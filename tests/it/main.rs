@@ -8,6 +8,7 @@
     reason = "a test that cannot go on panics, says what it has not shown, and writes what it needs"
 )]
 
+mod beside;
 mod cli;
 mod corpora;
 mod cut;

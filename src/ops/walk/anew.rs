@@ -7,6 +7,7 @@ use crate::message::headers::{Headers, LineEnding};
 use crate::message::parts::{Part, Tree};
 use crate::message::rewrite::Piece;
 use crate::message::transfer;
+use crate::smime::find::Beside;
 
 /// The first part after `index` and all that lies below it.
 pub(super) fn subtree_end(tree: &Tree<'_>, index: usize) -> usize {
@@ -19,24 +20,28 @@ pub(super) fn subtree_end(tree: &Tree<'_>, index: usize) -> usize {
         .map_or(tree.parts.len(), |length| index + 1 + length)
 }
 
-/// Whether a `multipart/signed` on a chain shows, to some reader, text that nobody signed: behind
-/// its closing boundary, more before the first than the notice that old clients wrote there, or
-/// by a second boundary or Content-Type.
-pub(super) fn has_text_around(tree: &Tree<'_>, whole: &Part) -> bool {
-    /// "This is a cryptographically signed message in MIME format."
-    const NOTICE: usize = 200;
+/// What a reader may show around an entity on a chain that nobody signed: text behind the closing
+/// boundary of a `multipart/signed`, or before the first, other than the notice that clients
+/// write there; or another structure, where its header can be read in two ways.
+pub(super) fn around(tree: &Tree<'_>, whole: &Part) -> Beside {
     let between = |from: usize, to: usize| tree.bytes.get(from..to).unwrap_or_default();
     let ends = |index: Option<&usize>| {
         index
             .and_then(|at| tree.parts.get(*at))
             .map(|part| part.entity.clone())
     };
-    let preamble = ends(whole.children.first())
-        .map_or(&[][..], |first| between(whole.body.start, first.start));
+    let preamble = ends(whole.children.first()).map_or(&[][..], |first| {
+        let text = between(whole.body.start, first.start).trim_ascii_end();
+        // The last line is the boundary.
+        memchr::memrchr(b'\n', text).map_or(&[][..], |line| text.get(..line).unwrap_or_default())
+    });
     let epilogue = ends(whole.children.last()).map_or(&[][..], |last| {
         let rest = between(last.end, whole.body.end).trim_ascii_start();
         memchr::memchr(b'\n', rest).map_or(&[][..], |line| rest.get(line..).unwrap_or_default())
     });
+    if !is_notice(preamble.trim_ascii()) || !epilogue.trim_ascii().is_empty() {
+        return Beside::Words;
+    }
     let boundaries = whole
         .content_type
         .params
@@ -44,11 +49,37 @@ pub(super) fn has_text_around(tree: &Tree<'_>, whole: &Part) -> bool {
         .filter(|(name, _)| name == "boundary")
         .count();
     let headers = Headers::parse(tree.bytes.get(whole.entity.clone()).unwrap_or_default());
-    preamble.trim_ascii().len() > NOTICE
-        || !epilogue.trim_ascii().is_empty()
-        || boundaries > 1
+    let ambiguous = boundaries > 1
         || headers.count("Content-Type") > 1
         || headers.count("Content-Transfer-Encoding") > 1
+        || tree.headers(whole).is_odd();
+    if ambiguous {
+        Beside::Shown
+    } else {
+        Beside::Nothing
+    }
+}
+
+/// "This is a cryptographically signed message in MIME format.", in whatever language: plain text that
+/// speaks of MIME, and nothing that a reader could take for structure.
+fn is_notice(text: &[u8]) -> bool {
+    const LONGEST: usize = 200;
+    let structure = |line: &[u8]| {
+        let line = line.trim_ascii_start();
+        line.starts_with(b"--")
+            || line
+                .get(..8)
+                .is_some_and(|start| start.eq_ignore_ascii_case(b"content-"))
+    };
+    text.is_empty()
+        || text.len() <= LONGEST
+            && text
+                .windows(4)
+                .any(|word| word.eq_ignore_ascii_case(b"mime"))
+            && !text.contains(&b'<')
+            && !text
+                .split(|byte| matches!(byte, b'\n' | b'\r'))
+                .any(structure)
 }
 
 /// The source with some of its ranges replaced; `ranges` are disjoint and in order.

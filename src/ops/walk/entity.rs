@@ -8,6 +8,7 @@ use crate::limits::LimitExceeded;
 use crate::message::headers::Headers;
 use crate::message::parts::Tree;
 use crate::message::rewrite::{self, HeaderEdit};
+use crate::smime::find::Beside;
 use crate::smime::open::Closed;
 
 use super::anew;
@@ -119,6 +120,15 @@ impl Place {
         }
     }
 
+    /// The same place with something around the object in it.
+    pub(super) fn beside(self, beside: Beside) -> Self {
+        Self {
+            below: self.below || beside > Beside::Nothing,
+            guarded: self.guarded || beside == Beside::Words,
+            ..self
+        }
+    }
+
     /// A message attached to the entity here; its layers count from 1.
     pub(super) fn attached(self) -> Self {
         Self {
@@ -219,6 +229,15 @@ impl Entity {
             action: Action::Refused,
             reason: Some(Reason::Borrowed(limit.0)),
             ..Self::plain()
+        }
+    }
+
+    /// Leaves the entity as it is where words around the object would be dropped with it.
+    pub(super) fn keep_words(&mut self, beside: Beside) {
+        if beside == Beside::Words && self.replacement.is_some() {
+            self.replacement = None;
+            self.action = Action::Refused;
+            self.reason = Some(Reason::Borrowed("text-beside"));
         }
     }
 

@@ -193,17 +193,19 @@ impl Walker<'_> {
         let Some(part) = tree.parts.get(index) else {
             return Entity::plain();
         };
-        let below =
-            place.below || find::has_text_beside(tree, part) || anew::has_text_around(tree, part);
-        let place = Place { below, ..place };
-        let Some(object) = find::object(tree, part) else {
+        let Some(found) = find::object(tree, part) else {
             return entity::mislabelled(tree, index);
         };
+        let beside = found.beside.max(anew::around(tree, part));
+        let object = found.bytes;
         if let Err(limit) = self.budget.expanded_bytes(object.len()) {
             return Entity::limit(None, limit);
         }
         let entity = tree.bytes.get(part.entity.clone()).unwrap_or_default();
-        self.object(mail, &object, Some(&Headers::parse(entity)), place)
+        let headers = Headers::parse(entity);
+        let mut entity = self.object(mail, &object, Some(&headers), place.beside(beside));
+        entity.keep_words(beside);
+        entity
     }
 
     /// A CMS object that stands without MIME headers: a file, or the content of another object.
@@ -237,18 +239,9 @@ impl Walker<'_> {
                 .unwrap_or("other-encrypted");
             return Entity::malformed(form);
         };
-        // Text behind base64 without padding decodes as bytes behind the object.
-        let behind = bytes.get(bytes.len() - info.trailing.min(bytes.len())..);
-        let shown = |byte: &u8| *byte != 0 && !byte.is_ascii_whitespace();
-        let below = place.below
-            || behind
-                .unwrap_or_default()
-                .iter()
-                .filter(|b| shown(b))
-                .count()
-                > 3;
-        let place = Place { below, ..place };
-        match &info.content {
+        let behind = find::behind(bytes, info.trailing);
+        let place = place.beside(behind);
+        let mut entity = match &info.content {
             Content::Signed(data) => self.opaque_signed(mail, data, place),
             Content::Enveloped(data) => self.encrypted(
                 mail,
@@ -279,7 +272,9 @@ impl Walker<'_> {
             Content::Data(_) | Content::Other => {
                 entity::unsupported("other-encrypted", "unsupported-content", place.opening)
             }
-        }
+        };
+        entity.keep_words(behind);
+        entity
     }
 
     /// `entity` with the message's line ends, where it is text through and through; a part that

@@ -9,6 +9,7 @@ use crate::limits::LimitExceeded;
 use crate::message::headers::Encoding;
 use crate::message::parts::{Note, Tree};
 use crate::smime::check::{self, Covered, Known};
+use crate::smime::find::Beside;
 use crate::smime::{countersign, find, timestamp};
 use crate::text::hex;
 
@@ -36,15 +37,25 @@ impl Walker<'_> {
             return Entity::plain();
         };
         // What stands beside the signed part is shown with it, and nobody signed it.
-        let beside = whole.children.len() > 2;
+        let parts_beside = whole.children.len() > 2 || find::is_container(signature_part);
         // One that was cut off may have held more.
         let cut = whole.note == Some(Note::Unclosed);
-        let below = place.below || beside || cut || anew::has_text_around(tree, whole);
-        let place = Place { below, ..place };
-        let object = find::object(tree, signature_part).unwrap_or_default();
+        let (object, in_signature) = find::object(tree, signature_part)
+            .map_or((Cow::default(), Beside::Nothing), |found| {
+                (found.bytes, found.beside)
+            });
         let info = cms::parse(&object);
+        let behind = info
+            .as_ref()
+            .map_or(Beside::Nothing, |info| find::behind(&object, info.trailing));
+        let beside = anew::around(tree, whole)
+            .max(anew::around(tree, signature_part))
+            .max(in_signature)
+            .max(behind);
+        let below = place.below || parts_beside || cut;
+        let place = Place { below, ..place }.beside(beside);
         let inner_place = match place.next_layer().signed() {
-            inner if beside => inner.part(),
+            inner if parts_beside => inner.part(),
             inner => inner,
         };
         let Ok(ContentInfo {
@@ -52,7 +63,8 @@ impl Walker<'_> {
             ..
         }) = &info
         else {
-            let inner = self.part(mail, tree, content, inner_place);
+            let mut inner = self.part(mail, tree, content, inner_place);
+            inner.keep_words(beside);
             return Entity {
                 action: Action::Malformed,
                 reason: Some("cms-malformed".into()),
@@ -77,7 +89,8 @@ impl Walker<'_> {
             Err(limit) => return Entity::limit(Some("clear-signed"), limit),
         };
         let intact = self.any_intact(&signed);
-        let inner = self.part(mail, tree, content, inner_place);
+        let mut inner = self.part(mail, tree, content, inner_place);
+        inner.keep_words(beside);
         let signature_len = signature_part.entity.len();
         let signed_bytes = Some(if intact {
             (entity.len() + signature_len) as u64

@@ -29,12 +29,13 @@ impl Walker<'_> {
         let Some(part) = tree.parts.get(index) else {
             return Entity::plain();
         };
-        let Some(bytes) = find::enclosed(tree, part) else {
+        let Some(found) = find::enclosed(tree, part) else {
             return entity::mislabelled(tree, index);
         };
-        let below =
-            place.below || find::has_text_beside(tree, part) || anew::has_text_around(tree, part);
-        self.enclosed_entity(mail, &bytes, Place { below, ..place })
+        let beside = found.beside.max(anew::around(tree, part));
+        let mut entity = self.enclosed_entity(mail, &found.bytes, place.beside(beside));
+        entity.keep_words(beside);
+        entity
     }
 
     fn enclosed_entity(&mut self, mail: Mail<'_>, bytes: &[u8], place: Place) -> Entity {
