@@ -66,6 +66,23 @@ impl Field<'_> {
     pub fn is(&self, name: &str) -> bool {
         name_is(self.name, name)
     }
+
+    /// Whether every reader sees this field, under this name: it stands on a line of its own, and its
+    /// name is printable ASCII.
+    pub fn is_plain(&self) -> bool {
+        !self.hidden && self.name.iter().all(u8::is_ascii_graphic)
+    }
+}
+
+/// A line among the fields that is no field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped<'a> {
+    /// The field before it.
+    pub after: Option<Field<'a>>,
+    /// Without its line end; never blank.
+    pub line: &'a [u8],
+    /// It is an mbox's envelope line, quoted or not.
+    pub envelope: bool,
 }
 
 /// The header of a message or part.
@@ -182,6 +199,41 @@ impl<'a> Headers<'a> {
     /// Every field, in order.
     pub fn fields(&self) -> impl Iterator<Item = Field<'a>> + '_ {
         self.spans.iter().map(|span| self.field(span))
+    }
+
+    /// The lines that were passed over: another reader may take them for part of the field before.
+    pub fn skipped(&self) -> impl Iterator<Item = Skipped<'a>> + '_ {
+        let before = std::iter::once(None).chain(self.spans.iter().map(Some));
+        let after = self.spans.iter().map(|span| span.start);
+        before
+            .zip(after.chain(std::iter::once(self.end)))
+            .flat_map(move |(before, end)| {
+                let start = before.map_or(0, |span| span.end);
+                self.bytes
+                    .get(start..end)
+                    .unwrap_or_default()
+                    .split(|byte| matches!(byte, b'\n' | b'\r'))
+                    .filter(|line| !line.trim_ascii().is_empty())
+                    .map(move |line| Skipped {
+                        after: before.map(|span| self.field(span)),
+                        line,
+                        envelope: is_from_line(line),
+                    })
+            })
+    }
+
+    /// The first paragraph of a body that no blank line parts from the fields: another reader may
+    /// take it for a part of them. Empty where there is a blank line.
+    pub fn unparted(&self) -> &'a [u8] {
+        if self.body_start > self.end {
+            return &[];
+        }
+        let body = self.bytes.get(self.end..).unwrap_or_default();
+        let blank = memchr::memchr_iter(b'\n', body).find(|at| {
+            let next = body.get(at + 1..).unwrap_or_default();
+            next.starts_with(b"\n") || next.starts_with(b"\r\n")
+        });
+        body.get(..blank.unwrap_or(body.len())).unwrap_or_default()
     }
 
     /// The raw value of the first field of that name.
@@ -541,6 +593,40 @@ mod tests {
             Some(&b"c/d"[..])
         );
         assert_eq!(Headers::parse(hidden).count("Content-Type"), 2);
+    }
+
+    #[test]
+    fn lines_that_are_no_fields_are_told() {
+        let told = |message: &[u8]| {
+            let headers = Headers::parse(message);
+            let lines = headers.skipped().map(|skipped| {
+                let name = skipped.after.map_or(&b""[..], |field| field.name);
+                let line = String::from_utf8_lossy(skipped.line).into_owned();
+                (
+                    String::from_utf8_lossy(name).into_owned(),
+                    line,
+                    skipped.envelope,
+                )
+            });
+            lines.collect::<Vec<_>>()
+        };
+        let of = |name: &str, line: &str, envelope| (name.to_owned(), line.to_owned(), envelope);
+        assert_eq!(
+            told(b"\r\nTo: a@x,\r\n b@x\r\nCc: c@x\rX: y\r\n\r\nd@x"),
+            []
+        );
+        assert_eq!(
+            told(b"From a@x Mon\nTo: a@x,\nb@x\nBcc: d@x\n>From e@x\nX: y\n\nd@x"),
+            [
+                of("", "From a@x Mon", true),
+                of("To", "b@x", false),
+                of("Bcc", ">From e@x", true),
+            ]
+        );
+        let unparted = |message: &'static [u8]| Headers::parse(message).unparted();
+        assert_eq!(unparted(b"To: a@x,\nb@x\nc\r\n\r\nd@x"), b"b@x\nc\r");
+        assert_eq!(unparted(b"To: a@x\n\nb@x\n"), b"");
+        assert_eq!(unparted(b"To: a@x\n"), b"");
     }
 
     #[test]

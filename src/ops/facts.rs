@@ -1,6 +1,7 @@
 //! What a message's own header says, as far as reports and verdicts use it.
 
-use crate::message::headers::Headers;
+use crate::message::addresses;
+use crate::message::headers::{Field, Headers};
 
 use super::outcome::{Action, Judgement, MessageFinding, Role, TimeSource};
 use super::{Clock, Context};
@@ -36,6 +37,8 @@ pub struct Facts {
     /// Bcc, and where the server that delivered the message says it went: above the top Received
     /// field, since what stands below it the sender may have written.
     pub hidden: Vec<String>,
+    /// Those of To, Cc and [`hidden`](Self::hidden) that every reader sees there.
+    addressed: Vec<String>,
     /// Decoded.
     pub subject: String,
     /// Reply-To.
@@ -68,6 +71,7 @@ impl Facts {
                 .into_iter()
                 .chain(delivered_to(headers))
                 .collect(),
+            addressed: addressed(headers),
             subject: headers.text("Subject"),
             reply_to: headers.addresses("Reply-To"),
             remarks: REMARKS.map(|name| headers.text(name)),
@@ -75,13 +79,12 @@ impl Facts {
         }
     }
 
-    /// Whether the message was sent to one of `addresses`, as its header tells.
+    /// Whether the message was sent to one of `addresses`, as its header tells. A field that only some
+    /// readers see does not count: who gets the message would not learn for whom it is opened.
     pub fn addresses_any(&self, addresses: &[String]) -> bool {
-        addresses.iter().any(|address| {
-            [&self.to, &self.cc, &self.hidden]
-                .into_iter()
-                .any(|list| holds(list, address))
-        })
+        addresses
+            .iter()
+            .any(|address| holds(&self.addressed, address))
     }
 
     /// How many of the fields that `protected` holds say something else than this header.
@@ -194,13 +197,31 @@ impl Facts {
 
 /// Delivered-To above the top Received field.
 fn delivered_to(headers: &Headers<'_>) -> Vec<String> {
+    delivery_fields(headers)
+        .flat_map(|field| read(&field))
+        .collect()
+}
+
+fn delivery_fields<'a>(headers: &'a Headers<'_>) -> impl Iterator<Item = Field<'a>> {
     let received = headers.fields().position(|field| field.is("Received"));
     headers
         .fields()
         .take(received.unwrap_or(0))
         .filter(|field| field.is("Delivered-To"))
-        .flat_map(|field| crate::message::addresses::parse(field.value).addresses)
+}
+
+fn addressed(headers: &Headers<'_>) -> Vec<String> {
+    headers
+        .fields()
+        .filter(|field| ["To", "Cc", "Bcc"].iter().any(|name| field.is(name)))
+        .chain(delivery_fields(headers))
+        .filter(Field::is_plain)
+        .flat_map(|field| read(&field))
         .collect()
+}
+
+fn read(field: &Field<'_>) -> Vec<String> {
+    addresses::parse(field.value).addresses
 }
 
 /// Whether a From field shows, outside of quotes, an address that is not one of `addresses`: a
@@ -230,4 +251,30 @@ fn shows_other_addresses(raw: &[u8], addresses: &[String]) -> bool {
 pub fn holds(list: &[String], address: &str) -> bool {
     list.iter()
         .any(|known| crate::cert::certificate::same_address(known, address))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_field_that_every_reader_sees_says_for_whom_a_message_is() {
+        for (header, counts) in [
+            ("To: bob@example.org\n\n", true),
+            ("To : bob@example.org\n\n", true),
+            ("T\u{1}o: bob@example.org\n\n", false),
+            ("X: y\rTo: bob@example.org\n\n", false),
+            ("Cc: bob@example.org\n\n", true),
+            ("C\u{0}c: bob@example.org\n\n", false),
+            ("Bcc: bob@example.org\n\n", true),
+            ("X: y\rBcc: bob@example.org\n\n", false),
+            ("Delivered-To: bob@example.org\nReceived: x\n\n", true),
+            ("D\u{1}elivered-To: bob@example.org\nReceived: x\n\n", false),
+            ("Received: x\nDelivered-To: bob@example.org\n\n", false),
+        ] {
+            let facts = Facts::of(&Headers::parse(header.as_bytes()), String::new(), None);
+            let said = facts.addresses_any(&["bob@example.org".into()]);
+            assert_eq!(said, counts, "{header:?}");
+        }
+    }
 }
