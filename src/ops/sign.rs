@@ -14,7 +14,7 @@ use crate::cms::oid::Oid;
 use crate::keys::KeyRing;
 use crate::keys::keyring::KeyFileStatus;
 use crate::limits::Budget;
-use crate::message::headers::{Headers, LineEnding};
+use crate::message::headers::{Field, Headers, LineEnding};
 use crate::message::{rewrite, transfer, transport};
 use crate::smime::find;
 use crate::smime::sign::{self, Form, Signer};
@@ -22,7 +22,7 @@ use crate::text::hex;
 
 use super::facts::Facts;
 use super::outcome::{Action, Coverage, Integrity, Outcome};
-use super::{Context, Input, Opening, intact, plain, walk};
+use super::{Context, Input, Opening, intact, is_endless, plain, refused, walk};
 
 /// Who may sign, for whom, and how.
 #[derive(Debug)]
@@ -186,6 +186,9 @@ pub fn message(context: &Context, signing: &Signing, input: &Input<'_>) -> Outco
     let Some(root) = outcome.findings.messages.first() else {
         return outcome;
     };
+    if is_endless(input) {
+        return refused(input, "limit-header");
+    }
     // What cannot be read to its end cannot be answered for.
     if root.action == Action::Refused {
         return outcome;
@@ -258,11 +261,21 @@ pub(super) fn signed_entity(
 }
 
 /// The one address that a message is from. Several, or a field that another reader may read
-/// otherwise, name nobody.
-fn from(headers: &Headers<'_>) -> Result<String, Refusal> {
+/// otherwise or not see at all, name nobody.
+pub(super) fn from(headers: &Headers<'_>) -> Result<String, Refusal> {
     let facts = Facts::of(headers, String::new(), None);
+    let is_from = |field: &Field<'_>| field.is("From");
+    // Without a blank line, what follows the last field may be a part of it.
+    let is_last =
+        !headers.unparted().is_empty() && headers.fields().last().as_ref().is_some_and(is_from);
+    let is_certain = headers
+        .fields()
+        .filter(is_from)
+        .all(|field| field.is_plain())
+        && headers.skipped().all(|skipped| skipped.envelope)
+        && !is_last;
     match &facts.from[..] {
-        [only] if facts.from_fields == 1 && !facts.from_malformed => Ok(only.clone()),
+        [only] if facts.from_fields == 1 && !facts.from_malformed && is_certain => Ok(only.clone()),
         [] => Err((Action::Refused, "no-from")),
         _ => Err((Action::Refused, "address-ambiguous")),
     }

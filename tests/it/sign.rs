@@ -666,3 +666,37 @@ fn what_cannot_be_made_safe_goes_into_the_signature() {
     sandbox.write("signed.eml", &signed);
     assert_eq!(verdict(&sandbox, "signed.eml").0, "valid");
 }
+
+#[test]
+fn a_from_that_some_readers_do_not_see_signs_nothing() {
+    let sandbox = Sandbox::new();
+    let keys = keys("p256");
+    let many = format!("{}From: p256@example.org\n", "X: y\n".repeat(100_001));
+    // Each beside what it is mistaken for.
+    for (fields, signs) in [
+        ("Subject: x\nFrom: p256@example.org\n", true),
+        ("Subject: x\rFrom: p256@example.org\n", false),
+        ("From : p256@example.org\n", true),
+        ("F\u{1}rom: p256@example.org\n", false),
+        (
+            "From: p256@example.org\n (a comment)\nTo: x@example.org\n",
+            true,
+        ),
+        ("From: p256@example.org\na line\nTo: x@example.org\n", false),
+        (
+            "From: p256@example.org,\nrsa@example.org\nTo: x@example.org\n",
+            false,
+        ),
+        ("To: x@example.org\na line\nFrom: p256@example.org\n", false),
+        (">From x@example.org Mon\nFrom: p256@example.org\n", true),
+        (
+            "To: x@example.org\nFrom: p256@example.org\nrsa@example.org\n",
+            false,
+        ),
+        (&many, false),
+    ] {
+        let message = format!("{fields}\nx\n");
+        let ran = sign(&sandbox, &message, &keys, "").expect(if signs { 0 } else { 3 });
+        assert_eq!(ran.stdout == message, !signs, "{fields}");
+    }
+}
