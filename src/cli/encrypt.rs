@@ -25,6 +25,13 @@ pub(crate) fn run(arguments: &EncryptArgs, talk: &TalkArgs, printer: &Printer) -
             "--to-recipients looks addresses up in the certificate store: add --store FILE".into(),
         ));
     }
+    if arguments.out.stamp {
+        return Err(Error::Usage(
+            "--stamp does not go with encrypt: it would publish the hash of a readable message, from which whoever sees \
+             the encrypted one can guess short contents and blind recipients. OUT/report/manifest.csv has the hash"
+                .into(),
+        ));
+    }
     let request = Request {
         command: "encrypt",
         paths: &arguments.source.paths,

@@ -10,7 +10,7 @@ use crate::cert::Certificate;
 use crate::crypto::cipher::ContentCipher;
 use crate::keys::KeyRing;
 use crate::limits::Budget;
-use crate::message::headers::{Encoding, Headers, LineEnding};
+use crate::message::headers::{Encoding, Field, Headers, LineEnding};
 use crate::message::rewrite::{self, Piece};
 use crate::message::{parts, transfer, transport};
 use crate::smime::find;
@@ -23,7 +23,12 @@ use super::outcome::{
 };
 use super::sign::{Signing, signed_entity};
 use super::walk::anew;
-use super::{Context, Input, Opening, all_intact, intact, plain, walk};
+use super::{
+    Context, Input, Opening, STAMP, all_intact, intact, is_endless, plain, refused, sign, walk,
+};
+
+mod addressed;
+mod alone;
 
 /// Bytes of all copies of one message together.
 const MOST_COPIES: usize = 256 << 20;
@@ -150,6 +155,9 @@ impl From<(Action, &'static str)> for Refusal {
 
 /// What is to be said about one message, and the message encrypted.
 pub fn message(context: &Context, encrypting: &Encrypting, input: &Input<'_>) -> Outcome {
+    if is_endless(input) {
+        return refused(input, "limit-header");
+    }
     let before = if input.cms || find::may_hold_smime(input.bytes) {
         walk::message(context, input, Opening::Keep)
     } else {
@@ -169,7 +177,11 @@ pub fn message(context: &Context, encrypting: &Encrypting, input: &Input<'_>) ->
     };
     root.judgement = super::outcome::Judgement::default();
     // What cannot be read to its end is not known to be encrypted, or for whom it is.
-    if is_encrypted(&root.form) || root.action == Action::Refused {
+    let sealed = is_encrypted(&root.form);
+    if root.action == Action::Refused || (sealed && root.action.is_failure()) {
+        return outcome;
+    }
+    if sealed && alone::is_nothing_but_ciphertext(context, input) {
         return outcome;
     }
     outcome.findings.recipients.clear();
@@ -228,7 +240,7 @@ fn encrypted(
 ) -> Result<Sealed, Refusal> {
     let headers = Headers::parse(input.bytes);
     let facts = Facts::of(&headers, String::new(), input.received);
-    let envelopes = envelopes(context, encrypting, input, &headers, &facts)?;
+    let envelopes = envelopes(context, encrypting, input, &headers)?;
     let mut entity = entity(context, input, &headers, before)?;
     if let Some(signing) = &encrypting.signing {
         if input.cms {
@@ -263,11 +275,8 @@ fn encrypted(
         }
         let entity = anew::object_as_entity(&object, headers.line_ending());
         let pieces = rewrite::replace_root(input.bytes, &headers, &entity);
-        written.push(if encrypting.to_recipients {
-            with_bcc(pieces, &headers, envelope.blind.as_deref())
-        } else {
-            pieces
-        });
+        let blind = envelope.blind.as_deref();
+        written.push(outside(pieces, &headers, encrypting.to_recipients, blind));
     }
     let mut written = written.into_iter();
     let (Some(edits), Some(cipher)) = (written.next(), used) else {
@@ -287,7 +296,6 @@ fn envelopes(
     encrypting: &Encrypting,
     input: &Input<'_>,
     headers: &Headers<'_>,
-    facts: &Facts,
 ) -> Result<Vec<Envelope>, Refusal> {
     let named = &context.plan.recipients;
     let mut unknown = Unknown::default();
@@ -306,10 +314,8 @@ fn envelopes(
     };
     let mut always = encrypting.recovery.clone();
     if encrypting.to_self {
-        match &facts.from[..] {
-            [own] if facts.from_fields == 1 && !facts.from_malformed => always.extend(find(own)),
-            _ => return Err("address-ambiguous".into()),
-        }
+        let own = sign::from(headers).map_err(|_| Refusal::from("address-ambiguous"))?;
+        always.extend(find(&own));
     }
     let mut open = Vec::new();
     let mut blind = Vec::new();
@@ -318,14 +324,7 @@ fn envelopes(
         let unclear = [&to, &cc, &bcc]
             .into_iter()
             .any(|list| list.malformed || list.cut);
-        // Of what one reader takes for a field and another does not, nobody knows who is meant.
-        let odd = headers.is_cr_only() && headers.count("Bcc") > 0;
-        if unclear
-            || odd
-            || headers
-                .fields()
-                .any(|field| field.hidden && field.is("Bcc"))
-        {
+        if unclear || !addressed::is_certain(headers) {
             return Err("recipient-unreadable".into());
         }
         let shown = [to.addresses, cc.addresses].concat();
@@ -414,7 +413,9 @@ fn entity(
     before: &Outcome,
 ) -> Result<Vec<u8>, Refusal> {
     if input.cms {
-        return Ok(anew::bare_as_entity(input.bytes, LineEnding::CrLf));
+        // What stands around the object is a part of what was readable.
+        let object = alone::object(input.bytes).unwrap_or(input.bytes.into());
+        return Ok(anew::object_as_entity(&object, LineEnding::CrLf));
     }
     let stored = transport::root_entity(input.bytes, headers);
     let unquoted = input
@@ -460,12 +461,20 @@ fn entity(
     Err("signature-would-break".into())
 }
 
-/// The pieces without the fields Bcc and Resent-Bcc; in place of the first, one for `blind`.
-fn with_bcc(pieces: Vec<Piece>, headers: &Headers<'_>, blind: Option<&str>) -> Vec<Piece> {
+/// The pieces without what nobody may read outside: the hash of a readable message, from which
+/// short contents can be guessed, and, with `bcc`, the fields Bcc and Resent-Bcc; in place of the first
+/// of these, one for `blind`.
+fn outside(
+    pieces: Vec<Piece>,
+    headers: &Headers<'_>,
+    bcc: bool,
+    blind: Option<&str>,
+) -> Vec<Piece> {
+    let is_bcc = |field: &Field<'_>| field.is("Bcc") || field.is("Resent-Bcc");
     let fields: Vec<_> = headers
         .fields()
-        .filter(|field| field.is("Bcc") || field.is("Resent-Bcc"))
-        .map(|field| field.range)
+        .filter(|field| (bcc && is_bcc(field)) || field.is(STAMP))
+        .map(|field| (field.range.clone(), is_bcc(&field)))
         .collect();
     let ending = String::from_utf8_lossy(headers.line_ending().as_bytes()).into_owned();
     let mut own = blind.map(|address| format!("Bcc: {address}{ending}").into_bytes());
@@ -476,14 +485,16 @@ fn with_bcc(pieces: Vec<Piece>, headers: &Headers<'_>, blind: Option<&str>) -> V
             continue;
         };
         let mut at = range.start;
-        for field in fields
+        for (field, is_bcc) in fields
             .iter()
-            .filter(|field| field.start < range.end && field.end > range.start)
+            .filter(|(field, _)| field.start < range.end && field.end > range.start)
         {
             if field.start > at {
                 out.push(Piece::Source(at..field.start));
             }
-            out.extend(own.take().map(Piece::Owned));
+            if *is_bcc {
+                out.extend(own.take().map(Piece::Owned));
+            }
             at = field.end;
         }
         if at < range.end {

@@ -152,7 +152,7 @@ fn end_with_base64(mut out: Vec<u8>, object: &[u8], ending: LineEnding) -> Vec<u
 }
 
 /// An object that was encrypted without MIME headers around it.
-pub(in crate::ops) fn bare_as_entity(object: &[u8], ending: LineEnding) -> Vec<u8> {
+pub(super) fn bare_as_entity(object: &[u8], ending: LineEnding) -> Vec<u8> {
     let der = cms::armor::binary(object);
     object_as_entity(der.as_deref().unwrap_or(object), ending)
 }
