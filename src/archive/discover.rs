@@ -39,6 +39,18 @@ impl SourceFile {
             FileStatus::Read | FileStatus::Dropped(_) => false,
         }
     }
+
+    /// Why it may hold mail though it was not read: among encrypted mail a copy of it would be taken
+    /// for encrypted. `None` of what is no mail, and of what is no file.
+    pub fn may_be_mail(&self) -> Option<&'static str> {
+        match self.status {
+            FileStatus::Skipped(why) if self.is_copied() => Some(why),
+            FileStatus::Copied if self.kind == maildir::HIDDEN && self.bytes > 0 => {
+                Some("a hidden file, not read")
+            }
+            _ => None,
+        }
+    }
 }
 
 /// What becomes of a file that was met.

@@ -47,6 +47,9 @@ pub(super) fn is_maildir(path: &Path) -> bool {
 /// Enough to tell a compressed file.
 const MAGIC_BYTES: usize = 16;
 
+/// The word for a file that they pass over.
+pub(super) const HIDDEN: &str = "hidden";
+
 /// Readers of a Maildir pass over names that begin with a dot.
 fn is_hidden(name: &std::ffi::OsStr) -> bool {
     name.as_bytes().starts_with(b".")

@@ -205,8 +205,9 @@ impl std::fmt::Debug for dyn ReadSend {
 pub const STDIN_NAME: &str = "-";
 
 /// The messages on a stream: an mbox where it begins with a From_ line, else one message of all
-/// its bytes; an empty stream holds none. A message over [`Limits::message_bytes`] is an
-/// [`Error::Usage`], since a stream cannot be read twice.
+/// its bytes. An empty stream is an [`Error::Usage`]: on a pipe that is a program before this one that
+/// failed, not mail. So is a message over [`Limits::message_bytes`], since a stream cannot be read
+/// twice.
 pub fn stdin_messages(
     mut input: impl Read + Send + 'static,
     limits: &Limits,
@@ -218,6 +219,11 @@ pub fn stdin_messages(
         .take(sniff::HEAD_BYTES as u64)
         .read_to_end(&mut head)
         .map_err(read_error())?;
+    if head.is_empty() {
+        return Err(Error::Usage(
+            "standard input was empty; it has to be a message or an mbox".into(),
+        ));
+    }
     if sniff::is_mbox(&head) {
         let stream: Box<dyn ReadSend> = Box::new(std::io::Cursor::new(head).chain(input));
         let reader = mbox::Reader::stream(stream, name, limits);
@@ -239,9 +245,6 @@ pub fn stdin_messages(
         .map_err(read_error())?;
     if bytes.len() as u64 > limits.message_bytes {
         return Err(too_large_for_a_stream());
-    }
-    if bytes.is_empty() {
-        return Ok((kind, Messages(Source::Ready(None))));
     }
     let locator = Locator {
         mailbox: name,

@@ -167,9 +167,9 @@ fn summary(
     let job = &settings.job;
     if let Some(out) = &job.out {
         let _ = writeln!(text, "archive: {}", terminal_safe(&escape_path(out)));
-        if job.withholds && job.originals {
+        if job.withholds && out.join("originals").is_dir() {
             text.push_str(
-                "the messages as they were, readable, are in originals there; --no-originals keeps none\n",
+                "the messages that were encrypted are in originals there as they were, readable; --no-originals keeps none\n",
             );
         }
     } else if request.out.is_some() {

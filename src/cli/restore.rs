@@ -12,6 +12,9 @@ use super::paths;
 use super::printer::Printer;
 use super::progress::Progress;
 
+/// What it returns where the source holds more than OUT can give back (contract: Exit codes).
+const INCOMPLETE: u8 = 3;
+
 /// Runs it; the exit code.
 pub(crate) fn run(arguments: &RestoreArgs, talk: &TalkArgs, printer: &Printer) -> Result<u8> {
     paths::check_tree(&arguments.tree)?;
@@ -26,5 +29,23 @@ pub(crate) fn run(arguments: &RestoreArgs, talk: &TalkArgs, printer: &Printer) -
         plural(restored.messages, "message"),
         plural(restored.mailboxes, "mailbox")
     ))?;
-    Ok(0)
+    let withheld: Vec<_> = [
+        (restored.withheld, "message"),
+        (restored.withheld_files, "file"),
+    ]
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+    .map(|(number, noun)| plural(number, noun))
+    .collect();
+    if withheld.is_empty() {
+        return Ok(0);
+    }
+    let one = restored.withheld + restored.withheld_files == 1;
+    printer.summary(&format!(
+        "{} that the run left out {} not here: only the source has {}\n",
+        withheld.join(" and "),
+        if one { "is" } else { "are" },
+        if one { "it" } else { "them" },
+    ))?;
+    Ok(INCOMPLETE)
 }

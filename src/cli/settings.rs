@@ -540,6 +540,11 @@ fn address(to: &Path) -> Option<&str> {
         .filter(|text| text.contains('@') && !to.exists())
 }
 
+/// RSA keys of fewer bits are not encrypted to,
+const WEAKEST_RSA: u32 = 1024;
+/// and of fewer than these not without a word (RFC 8551 §4.2).
+const STRONG_RSA: u32 = 2048;
+
 /// The certificates of the files that `option` names; an address goes only with `--to`.
 fn recipient_files(
     option: &str,
@@ -573,6 +578,7 @@ fn recipient_files(
                 certificate.subject
             )));
         }
+        look_at_key(option, file, &certificate, notes)?;
         if !(certificate.not_before..=certificate.not_after).contains(&now) {
             notes.push(format!(
                 "{option} {}: the certificate is valid from {} to {}, not now; it is used since it was named",
@@ -584,6 +590,43 @@ fn recipient_files(
         recipients.push(certificate.into());
     }
     Ok(recipients)
+}
+
+/// Whether a named certificate is a person's, and its key strong enough to keep mail secret.
+///
+/// # Errors
+/// [`Error::Usage`] for a CA that no mail goes to, and for an RSA key of less than 1024 bits.
+fn look_at_key(
+    option: &str,
+    file: &Path,
+    certificate: &Certificate,
+    notes: &mut Vec<String>,
+) -> Result<()> {
+    if certificate.is_ca && certificate.addresses.is_empty() {
+        return Err(Error::Usage(format!(
+            "{option} {}: the certificate of {} is a CA's, not a person's; name the certificate of who is to read",
+            file.display(),
+            certificate.subject
+        )));
+    }
+    let bits = certificate
+        .key_name
+        .strip_prefix("rsa-")
+        .and_then(|bits| bits.parse::<u32>().ok());
+    match bits {
+        Some(bits) if bits < WEAKEST_RSA => Err(Error::Usage(format!(
+            "{option} {}: its RSA key has {bits} bits; anyone can read what is encrypted to it",
+            file.display()
+        ))),
+        Some(bits) if bits < STRONG_RSA => {
+            notes.push(format!(
+                "{option} {}: its RSA key has {bits} bits, which is weak (2048 are asked for); it is used since it was named",
+                escape_path(file)
+            ));
+            Ok(())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The person's certificate of a file that may hold the CAs above it too.

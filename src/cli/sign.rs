@@ -100,7 +100,8 @@ impl Wanted<'_> {
             notes.push(text);
             return Ok(());
         }
-        Err(if refusal.0 == Action::Locked {
+        let locked = refusal.0 == Action::Locked || refusal.1 == "maybe-in-locked-file";
+        Err(if locked {
             Error::Locked(text)
         } else {
             Error::Usage(text)

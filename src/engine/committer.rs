@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::ops::outcome::Outcome;
 use crate::report::record::{
-    CertificateRecord, CrlRecord, FileRecord, MessageRecord, OutPlace, Record,
+    CertificateRecord, CrlRecord, FileRecord, LEFT_OUT, MessageRecord, OutPlace, Record,
 };
 use crate::text::{escape_path, hex};
 
@@ -326,6 +326,12 @@ impl<'a> Committer<'a> {
             failed: matches!(file.status, FileStatus::Skipped(_)),
             out: None,
         };
+        let withholds = self.output.as_ref().is_some_and(|output| output.withholds);
+        if withholds && let Some(why) = file.may_be_mail() {
+            record.status = format!("{LEFT_OUT}: {why}");
+            record.failed = true;
+            return Ok(record);
+        }
         if !file.is_copied() {
             return Ok(record);
         }

@@ -27,6 +27,10 @@ pub struct Restored {
     pub mailboxes: u64,
     /// Files written to the other folder, where one was named.
     pub copied: u64,
+    /// Messages that the run did not write: only the source has them.
+    pub withheld: u64,
+    /// Files that the run did not write, since they may hold mail that it did not read.
+    pub withheld_files: u64,
 }
 
 /// Restores the output folder `out`: in place, or into `to`, which must be new or empty.
@@ -137,6 +141,7 @@ impl Work<'_> {
             match entry? {
                 Entry::Record(Record::Message(record)) => {
                     drops.withheld |= record.withheld;
+                    restored.withheld += u64::from(record.withheld);
                     let Some(out) = &record.out else { continue };
                     for copy in &record.copies {
                         if copy.end == 0 || copy.mailbox != out.mailbox {
@@ -169,8 +174,9 @@ impl Work<'_> {
                     restored.copied += u64::from(!self.in_place && done.kind != "maildir");
                     self.mailbox(&done, &changes, &std::mem::take(&mut drops))?;
                 }
-                Entry::Record(Record::File(file)) if !self.in_place => {
-                    if let Some(path) = &file.out {
+                Entry::Record(Record::File(file)) => {
+                    restored.withheld_files += u64::from(file.is_left_out());
+                    if let Some(path) = file.out.as_ref().filter(|_| !self.in_place) {
                         self.copy(path)?;
                         restored.copied += 1;
                     }

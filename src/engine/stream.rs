@@ -15,7 +15,9 @@ use crate::crypto::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::ops::outcome::{Action, Outcome};
 use crate::ops::{self, Context};
+use crate::report::MAYBE_LOCKED;
 use crate::report::record::FileRecord;
+use crate::report::summary::plural;
 use crate::text::hex;
 
 /// What `decrypt -` returns where the one message it was given stays locked (contract: Exit codes).
@@ -54,6 +56,7 @@ pub(super) fn stream_with(
     let mut hasher = Hasher::new(Digest::Sha256);
     let (mut count, mut bytes) = (0, 0);
     let mut only = None;
+    let mut blind = 0;
     for raw in messages {
         let raw = raw?;
         for stretch in [
@@ -69,6 +72,7 @@ pub(super) fn stream_with(
         let withheld = job.withholds && outcome.is_none_or(fails);
         if let Some(output) = output.as_deref_mut().filter(|_| !withheld) {
             let copies = outcome.map_or(&[][..], |outcome| &outcome.copies);
+            blind += copies.len() as u64;
             if copies.is_empty() {
                 let edits = outcome.and_then(|outcome| outcome.edits.as_deref());
                 write_message(
@@ -85,7 +89,10 @@ pub(super) fn stream_with(
         }
         only = outcome
             .and_then(|outcome| outcome.findings.messages.first())
-            .map(|root| root.action);
+            .map(|root| {
+                let perhaps = root.reason.as_deref() == Some(MAYBE_LOCKED);
+                (root.action, perhaps)
+            });
         count += 1;
         committer.message(milled)?;
     }
@@ -93,6 +100,12 @@ pub(super) fn stream_with(
         output
             .flush()
             .map_err(Error::io("write", "standard output"))?;
+    }
+    if blind > 0 {
+        reporter.note(&format!(
+            "{} for blind recipients: what was written is an mbox that holds each of them",
+            plural(blind, "message"),
+        ));
     }
     let mut journal = committer.finish()?;
     journal.append(&Entry::Mailbox(Box::new(done(
@@ -103,9 +116,10 @@ pub(super) fn stream_with(
     ))))?;
     journal.commit()?;
     let mut finished = finish::finish(job, context, journal, None, None, reporter, begun)?;
-    let locked =
-        count == 1 && only == Some(Action::Locked) && !job.accept.contains(&Action::Locked);
-    if locked && job.info.command == "decrypt" {
+    let locked = only.is_some_and(|(action, perhaps)| {
+        (action == Action::Locked || perhaps) && !job.accept.contains(&action)
+    });
+    if count == 1 && locked && job.info.command == "decrypt" {
         finished.exit_code = STAYS_LOCKED;
     }
     Ok(finished)

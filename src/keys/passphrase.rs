@@ -68,9 +68,13 @@ impl Passphrases {
     /// Adds `file`'s first line (`--passphrase-file`).
     ///
     /// # Errors
-    /// Where the file cannot be read, or others can read it ([`Error::Usage`]).
+    /// Where the file cannot be read, or others can read it, or it is empty ([`Error::Usage`]).
     pub fn read_file(&mut self, file: &Path) -> Result<()> {
         let bytes = read_private(file)?;
+        // A line with nothing in it is the empty passphrase; a file with no line is a mistake.
+        if bytes.is_empty() {
+            return Err(Error::Usage(format!("{} is empty", file.display())));
+        }
         self.add(first_line(&bytes));
         Ok(())
     }

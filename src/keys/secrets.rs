@@ -46,9 +46,15 @@ impl MessageSecrets {
     /// Adds every line of `file` that is not empty (`--message-passphrase-file`).
     ///
     /// # Errors
-    /// Where the file cannot be read, or others can read it ([`Error::Usage`]).
+    /// Where the file cannot be read, or others can read it, or it holds none ([`Error::Usage`]).
     pub fn read_passphrases(&mut self, file: &Path) -> Result<()> {
         let bytes = read_private(file)?;
+        if lines(&bytes).next().is_none() {
+            return Err(Error::Usage(format!(
+                "{} holds no passphrase",
+                file.display()
+            )));
+        }
         for (number, line) in lines(&bytes) {
             self.passphrases.push(Secret {
                 bytes: Zeroizing::new(line.to_vec()),
@@ -64,6 +70,9 @@ impl MessageSecrets {
     /// As [`MessageSecrets::read_passphrases`], and [`Error::Usage`] with the line that is no key.
     pub fn read_keys(&mut self, file: &Path) -> Result<()> {
         let bytes = read_private(file)?;
+        if lines(&bytes).next().is_none() {
+            return Err(Error::Usage(format!("{} holds no key", file.display())));
+        }
         for (number, line) in lines(&bytes) {
             let bytes = from_hex(line.trim_ascii()).ok_or_else(|| {
                 Error::Usage(format!(

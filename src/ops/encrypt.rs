@@ -302,7 +302,6 @@ fn envelopes(
     let mut find = |address: &String| {
         let own = named
             .iter()
-            .filter(|_| encrypting.to_recipients)
             .find(|recipient| recipient.certificate.has_address(address));
         match own.map_or_else(|| encrypting.directory.find(address), Ok) {
             Ok(recipient) => Some(recipient.clone()),

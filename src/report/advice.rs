@@ -147,7 +147,7 @@ impl Adviser {
 }
 
 /// What helps where a message was to be signed and nobody could.
-fn about_signing(reason: &str) -> Option<&'static str> {
+pub(super) fn about_signing(reason: &str) -> Option<&'static str> {
     Some(match reason {
         "signing-key-locked" => {
             "The key that has to sign is in a locked key file: run again with --passphrase-file."
@@ -170,7 +170,8 @@ fn about_signing(reason: &str) -> Option<&'static str> {
     })
 }
 
-fn refused(reason: &str) -> String {
+/// What helps where a policy or limit refused a message.
+pub(super) fn refused(reason: &str) -> String {
     match reason {
         "weak-content-encryption" => "Its cipher is too weak to be kept: run again with --mode content.".into(),
         "key-not-addressed" => "A part is encrypted for somebody to whom the message was not sent; it may have been \

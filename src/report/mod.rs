@@ -41,5 +41,6 @@ pub use judging::Judging;
 pub(crate) use sheet::Pending;
 pub use sheet::Target;
 pub use summary::Telling;
+pub(crate) use totals::MAYBE_LOCKED;
 pub use totals::Totals;
 pub use write::{OnSighting, Records, files_in, is_report, write};

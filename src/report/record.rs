@@ -64,6 +64,9 @@ pub struct OutPlace {
     pub end: u64,
 }
 
+/// The status of a file that may hold mail, was not read, and so has no place among encrypted mail.
+pub const LEFT_OUT: &str = "left out";
+
 /// A file met that is not a message of a mailbox, or a mailbox that was read to its end.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct FileRecord {
@@ -77,12 +80,19 @@ pub struct FileRecord {
     pub sha256: String,
     /// How many messages it held.
     pub messages: u64,
-    /// `read`, `copied`, `dropped: why` or `skipped: why`.
+    /// `read`, `copied`, `dropped: why`, `skipped: why` or `left out: why`.
     pub status: String,
     /// Whether it counts as a failure of the run.
     pub failed: bool,
     /// Where it was written below OUT, if it was.
     pub out: Option<String>,
+}
+
+impl FileRecord {
+    /// Whether it was kept out of the archive that is written: only the source has it.
+    pub fn is_left_out(&self) -> bool {
+        self.status.split(':').next() == Some(LEFT_OUT)
+    }
 }
 
 /// A certificate met for the first time in a run.

@@ -1,10 +1,14 @@
 //! The lines that a tired administrator reads at the end of a run.
 
-use super::totals::{NotValid, Totals};
+use super::advice;
+use super::totals::{MAYBE_LOCKED, NotValid, Totals};
 use crate::text::terminal_safe;
 
 /// Rows of the table of missing keys that a terminal shows.
 const MISSING_SHOWN: usize = 10;
+
+/// Locked key files that one line names.
+const LOCKED_SHOWN: usize = 3;
 
 /// Addresses without a certificate that a terminal shows.
 const UNKNOWN_SHOWN: usize = 20;
@@ -132,6 +136,8 @@ impl Totals {
         if failed > 0 {
             let became = match (telling.writes, failed) {
                 (true, _) if telling.command == "encrypt" => "cannot be encrypted; not written",
+                (false, _) if telling.command == "encrypt" => "cannot be encrypted",
+                (false, _) if telling.command == "sign" => "cannot be signed",
                 (false, _) => "cannot be opened",
                 (true, 1) => "failed and stayed as it was",
                 (true, _) => "failed and stayed as they were",
@@ -143,21 +149,28 @@ impl Totals {
             ));
         }
         for (outcome, reasons) in &self.failures {
-            let number: u64 = reasons.values().sum();
-            let named: Vec<&str> = reasons
-                .keys()
-                .map(String::as_str)
-                .filter(|reason| !reason.is_empty())
-                .collect();
-            let why = if named.is_empty() {
-                String::new()
-            } else {
-                format!(" ({})", named.join(", "))
-            };
-            lines.push(format!(
-                "  {number} {outcome}{why}: {}",
-                hint(outcome, telling)
-            ));
+            // Reasons that the same thing helps against stand in one line.
+            let mut hints: Vec<(String, u64, Vec<&str>)> = Vec::new();
+            for (reason, number) in reasons {
+                let hint = self.hint(outcome, reason, telling);
+                let place = hints.iter().position(|(known, ..)| *known == hint);
+                let place = place.unwrap_or_else(|| {
+                    hints.push((hint, 0, Vec::new()));
+                    hints.len() - 1
+                });
+                if let Some((_, sum, named)) = hints.get_mut(place) {
+                    *sum += number;
+                    named.extend(Some(reason.as_str()).filter(|reason| !reason.is_empty()));
+                }
+            }
+            lines.extend(hints.into_iter().map(|(hint, number, named)| {
+                let why = if named.is_empty() {
+                    String::new()
+                } else {
+                    format!(" ({})", named.join(", "))
+                };
+                format!("  {number} {outcome}{why}: {hint}")
+            }));
         }
         if failed > 0 && self.written.is_some() {
             lines.push(
@@ -173,17 +186,81 @@ impl Totals {
         }
     }
 
+    /// What helps against a failure.
+    fn hint(&self, outcome: &str, reason: &str, telling: &Telling<'_>) -> String {
+        let hint = match (outcome, reason) {
+            ("no-key", MAYBE_LOCKED) => return self.maybe_locked(telling),
+            ("no-key", "password-encrypted") => {
+                "a passphrase or a shared key is needed, nobody's key file; see --message-passphrase-file and \
+                 --message-key-file"
+            }
+            ("no-key", _) if telling.command == "sign" => advice::about_signing(reason)
+                .unwrap_or("no usable key of the address that has to sign; see --keys and --as"),
+            ("no-key", _) => {
+                if let Some(advice) = advice::about_signing(reason) {
+                    return advice.to_owned();
+                }
+                let where_from = telling.report("missing-keys", "says whose");
+                return format!("more key files are needed; {where_from}");
+            }
+            ("locked", _) if telling.passphrases => {
+                "a key file stays locked with the passphrases given"
+            }
+            ("locked", _) => "passphrases are needed, see --passphrases",
+            ("undecryptable", _) => {
+                "every key or passphrase at hand was tried and does not open them"
+            }
+            ("malformed", _) => "damaged or cut off; look for another copy",
+            ("unsupported", _) => "an algorithm or form that this version does not know",
+            ("refused", "recipient-unknown" | "recipient-unusable") => {
+                "a certificate is missing or may not be used, see below"
+            }
+            (_, reason) => {
+                return advice::about_signing(reason)
+                    .map_or_else(|| advice::refused(reason), str::to_owned);
+            }
+        };
+        hint.to_owned()
+    }
+
+    /// The locked files by name, where it is one of them that may hold a key.
+    fn maybe_locked(&self, telling: &Telling<'_>) -> String {
+        let mut names: Vec<&str> = self.locked_files.keys().map(String::as_str).collect();
+        let more = names.len().saturating_sub(LOCKED_SHOWN);
+        names.truncate(LOCKED_SHOWN);
+        let mut named = names.join(", ");
+        if more > 0 {
+            named += &format!(" and {more} more");
+        }
+        let what = match (names.len(), telling.passphrases) {
+            (0, _) => "a key file is locked and may hold the key".to_owned(),
+            (1, false) => format!("{named} is locked and may hold the key"),
+            (_, false) => format!("{named} are locked and may hold the key"),
+            (_, true) => format!("{named} may hold the key, and no passphrase given opens it"),
+        };
+        format!("{what}; see --passphrase-file and --passphrases")
+    }
+
     /// Whose certificates are needed before mail to them can be encrypted.
     fn unknown_lines(&self, lines: &mut Vec<String>) {
         if self.unknown_recipients.is_empty() {
             return;
         }
-        lines.push(
-            "no certificate to encrypt to is known for these addresses; harvest a message that they signed, or name \
-             --to CERTFILE:"
-                .into(),
-        );
         let mut pairs: Vec<_> = self.unknown_recipients.iter().collect();
+        // Behind an address stands why what is known of it is not used.
+        let unusable = |address: &&String| address.ends_with(')');
+        let some = pairs.iter().any(|(address, _)| unusable(address));
+        let what = match (some, pairs.iter().all(|(address, _)| unusable(address))) {
+            (_, true) => "a certificate of these addresses is known but may not be used now",
+            (true, _) => {
+                "no certificate, or none that may be used now, is known for these addresses"
+            }
+            _ => "no certificate to encrypt to is known for these addresses",
+        };
+        lines.push(format!(
+            "{what}; harvest {} that they signed, or name --to CERTFILE:",
+            if some { "a newer message" } else { "a message" }
+        ));
         pairs.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
         lines.extend(
             pairs
@@ -202,7 +279,7 @@ impl Totals {
         let perhaps = self
             .failures
             .get("no-key")
-            .is_some_and(|reasons| reasons.contains_key("maybe-in-locked-file"));
+            .is_some_and(|reasons| reasons.contains_key(MAYBE_LOCKED));
         for (file, messages) in &self.locked_files {
             if *messages == 0 && !perhaps && !telling.verbose {
                 continue;
@@ -301,25 +378,6 @@ fn not_valid(signature: &NotValid) -> String {
         "  {} {}{part}, {signer}: {}{why}",
         signature.mailbox, signature.ordinal, signature.verdict
     )
-}
-
-fn hint(outcome: &str, telling: &Telling<'_>) -> String {
-    let hint = match outcome {
-        "no-key" if telling.command == "sign" => {
-            "no usable key of the address that has to sign; see --keys and --as"
-        }
-        "no-key" => {
-            let where_from = telling.report("missing-keys", "says whose");
-            return format!("more key files are needed; {where_from}");
-        }
-        "locked" if telling.passphrases => "a key file stays locked with the passphrases given",
-        "locked" => "passphrases are needed, see --passphrases",
-        "undecryptable" => "the key is there but does not open them",
-        "malformed" => "damaged or cut off; look for another copy",
-        "unsupported" => "an algorithm or form that this version does not know",
-        _ => "a policy or limit; docs/reference/reasons.md explains each",
-    };
-    hint.to_owned()
 }
 
 /// A number and what is counted, in the right number.

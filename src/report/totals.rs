@@ -16,7 +16,11 @@ const NAMED: usize = 20;
 /// The same for signatures.
 const SIGNATURES_NAMED: usize = 10;
 
-/// What `sign` returns where the key of its one message stays locked (contract: Exit codes).
+/// The reason of a message whose key is at best in a key file that stays locked.
+pub(crate) const MAYBE_LOCKED: &str = "maybe-in-locked-file";
+
+/// What `sign` and `encrypt --sign` return where the key of the one message stays locked (contract:
+/// Exit codes).
 const KEY_STAYS_LOCKED: u8 = 12;
 
 /// Addresses without a certificate that are counted one by one.
@@ -258,10 +262,19 @@ impl Totals {
         only_valid(&self.signatures) && only_valid(&self.verdicts)
     }
 
+    /// Whether some key that was needed is, or may be, in a locked key file.
+    fn key_stays_locked(&self) -> bool {
+        let perhaps = self
+            .failures
+            .get("no-key")
+            .is_some_and(|reasons| reasons.contains_key(MAYBE_LOCKED));
+        perhaps || self.failures.contains_key("locked")
+    }
+
     /// The exit code of a run of `command` that came to its end (contract: Exit codes).
     pub fn exit_code(&self, command: &str) -> u8 {
-        let locked = self.outcomes.get("locked").copied() == Some(1) && self.failed() == 1;
-        if command == "sign" && self.messages == 1 && locked {
+        let signs = matches!(command, "sign" | "encrypt");
+        if signs && self.messages == 1 && self.failed() == 1 && self.key_stays_locked() {
             return KEY_STAYS_LOCKED;
         }
         let lost = self

@@ -2,6 +2,7 @@
 
 use std::process::Stdio;
 
+use crate::support::tools::{LATER, Pki, openssl};
 use crate::support::{Sandbox, peers, repository};
 
 /// The smallest thing that is a message beyond doubt.
@@ -121,6 +122,56 @@ fn the_one_key_that_a_single_message_needs_stays_locked() {
             .line_with_input("decrypt - --keys sample-data/keys", &message[body..])
             .expect(12);
         assert_eq!(ran.stdout.as_bytes(), &message[body..]);
+    }
+}
+
+#[test]
+fn a_locked_key_file_that_does_not_say_whose_it_is_is_in_the_way_too() {
+    let (sandbox, pki) = (Sandbox::new(), Pki::new());
+    pki.person("bob", "rsa", 0x51);
+    let p12 = pki.pkcs12("bob").display().to_string();
+    sandbox.write("letter", MESSAGE);
+    let line = format!(
+        "cms -encrypt -aes-256-cbc -in letter -out m.eml {}",
+        pki.certificate("bob").display()
+    );
+    openssl(sandbox.path(), &line).expect("cms");
+    let mail = std::fs::read(sandbox.path().join("m.eml")).unwrap();
+    let line = format!("decrypt - --keys {p12}");
+    let ran = sandbox.line_with_input(&line, &mail).expect(12);
+    assert_eq!(ran.stdout.as_bytes(), mail);
+    assert!(
+        ran.stderr
+            .contains("bob.p12 is locked and may hold the key; see --passphrase-file"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!ran.stderr.contains("more key files"), "{}", ran.stderr);
+    sandbox.write("secret", "secret\n");
+    let line = format!("{line} --passphrase-file secret");
+    sandbox.line_with_input(&line, &mail).expect(0);
+}
+
+#[test]
+fn standard_input_with_nothing_in_it_is_no_mail() {
+    let (sandbox, pki) = (Sandbox::new(), Pki::new());
+    pki.person("bob", "ec", 0x51);
+    let keys = pki.keys_of(&["bob"]).display().to_string();
+    let bob = pki.certificate("bob").display().to_string();
+    for line in [
+        "scan -".to_owned(),
+        format!("decrypt - --keys {keys}"),
+        format!("sign - --keys {keys}"),
+        format!("sign - --as bob@example.org --keys {keys}"),
+        format!("encrypt - --to {bob}"),
+    ] {
+        let ran = sandbox.line(&format!("{line} --now {LATER}")).expect(2);
+        assert_eq!(ran.stdout, "");
+        assert!(
+            ran.stderr.contains("standard input was empty"),
+            "{}",
+            ran.stderr
+        );
     }
 }
 

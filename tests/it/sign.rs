@@ -651,6 +651,17 @@ fn who_cannot_sign_is_told_why_and_the_message_stays() {
     );
     sandbox.line(&line).expect(12);
     assert!(!sandbox.path().join("OUT2").exists());
+    sandbox
+        .line(&line.replace("--keys L", "--keys L/rsa.key"))
+        .expect(12);
+    assert!(!sandbox.path().join("OUT2").exists());
+    // By itself such a file does not say whose it is.
+    said(
+        &letter("rsa"),
+        "L/rsa.key",
+        12,
+        "rsa.key is locked and may hold the key; see --passphrase-file",
+    );
     sandbox.write("secret", "open-sesame\n");
     let signed = sign(&sandbox, &letter("rsa"), "L", "--passphrase-file secret").expect(0);
     assert!(signed.stdout.contains("multipart/signed"));

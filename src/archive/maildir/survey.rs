@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::{MAGIC_BYTES, is_hidden};
+use super::{HIDDEN, MAGIC_BYTES, is_hidden};
 use crate::archive::discover::{FileStatus, SourceFile, kind_of, special, why_unreadable};
 use crate::archive::{sniff, source};
 use crate::text::escape_path;
@@ -108,7 +108,7 @@ fn look(path: &Path, file: &std::ffi::OsStr, folder: &str) -> Look {
         );
     }
     if is_hidden(file) {
-        return Look::Other("hidden", metadata.len(), FileStatus::Copied);
+        return Look::Other(HIDDEN, metadata.len(), FileStatus::Copied);
     }
     match source::head(path, MAGIC_BYTES) {
         Ok((head, bytes)) => match sniff::compressed(&head) {

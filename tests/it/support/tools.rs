@@ -141,6 +141,7 @@ impl Pki {
             "rsa" => "-algorithm RSA -pkeyopt rsa_keygen_bits:2048",
             "rsa-pss" => "-algorithm RSA-PSS -pkeyopt rsa_keygen_bits:2048",
             "rsa-1024" => "-algorithm RSA -pkeyopt rsa_keygen_bits:1024",
+            "rsa-768" => "-algorithm RSA -pkeyopt rsa_keygen_bits:768",
             "ec" => "-algorithm EC -pkeyopt ec_paramgen_curve:P-256",
             "x25519" => "-algorithm X25519",
             "x448" => "-algorithm X448",
