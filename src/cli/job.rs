@@ -131,6 +131,8 @@ pub(crate) fn telling<'a>(
         writes: request.out.is_some_and(|out| !out.dry_run),
         passphrases: request.passphrases.is_some_and(PassphraseArgs::given),
         verbose: printer.is_verbose(),
+        trusts: !request.trust.is_empty(),
+        store: request.store.is_some(),
     }
 }
 

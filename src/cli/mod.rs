@@ -3,7 +3,7 @@
 //! | file | answers |
 //! |---|---|
 //! | [`args`] [`options`] [`values`] | what the command line may say |
-//! | [`settings`] [`paths`] [`unlock`] [`custody`] | what that means: flags resolved, keys opened, the clock read |
+//! | [`settings`] [`paths`] [`unlock`] [`custody`] [`told`] | what that means: flags resolved, keys opened, the clock read |
 //! | [`scan`] [`verify`] [`harvest`] [`decrypt`] [`reencrypt`] [`encrypt`] [`sign`] [`migrate`] [`check`] [`restore`] [`store`] [`keys`] | a command each |
 //! | [`job`] [`pipe`] | an archive's run; standard input to standard output |
 //! | [`printer`] [`progress`] [`diagnostic`] | what a person sees |
@@ -32,6 +32,7 @@ mod scan;
 mod settings;
 mod sign;
 mod store;
+mod told;
 
 mod unlock;
 mod values;

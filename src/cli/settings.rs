@@ -33,7 +33,7 @@ use super::options::{
     Cipher, EncryptionArgs, Format, JudgingArgs, MessageKeyArgs, Mode, OutArgs, PassphraseArgs,
     Program, RunArgs, SealArgs, ShapeArgs,
 };
-use super::{custody, job, paths, sign, unlock};
+use super::{custody, job, paths, sign, told, unlock};
 
 /// What a command asks for, as its flags say it; what a command does not have is empty.
 #[derive(Default)]
@@ -167,6 +167,11 @@ impl Settings {
         for address in request.to.iter().filter_map(|to| address(to)) {
             recipients.push(recipient_in_store(store.as_ref(), address, now)?);
         }
+        let by_option: Vec<_> = recipients
+            .iter()
+            .map(|to| ("--to", to.clone()))
+            .chain(recovery.iter().map(|to| ("--recovery", to.clone())))
+            .collect();
         let secrets = secrets(request.messages)?;
         let open_unaddressed = request
             .messages
@@ -237,6 +242,19 @@ impl Settings {
             format!("{} {}", secrets.passphrases().len(), secrets.keys().len()),
         );
         options.insert("open unaddressed".into(), open_unaddressed.to_string());
+        let trust_tsa = Trust::new(stamping);
+        let told = told::told(
+            request,
+            &told::Found {
+                keyring: &keyring,
+                secrets: &secrets,
+                anchors: trust.anchors(),
+                stamping: trust_tsa.anchors(),
+                crls: &crls,
+                profile: &profile,
+                recipients: &by_option,
+            },
+        );
         let job = Job {
             roots: request.paths.to_vec(),
             out: request
@@ -265,13 +283,14 @@ impl Settings {
             withholds: matches!(task, Task::Encrypt(_)),
             start_over: request.out.is_some_and(|out| out.start_over),
             trust,
-            trust_tsa: Trust::new(stamping),
+            trust_tsa,
             crls,
             require_revocation,
             profile,
             judges: !matches!(request.command, "scan" | "encrypt"),
             options,
             info,
+            told,
         };
         let plan = Plan {
             task,
@@ -472,7 +491,7 @@ fn wanted_cipher(cipher: Option<Cipher>, program: Option<Program>) -> Result<Opt
     }
 }
 
-fn cipher_name(cipher: Cipher) -> &'static str {
+pub(super) fn cipher_name(cipher: Cipher) -> &'static str {
     content_cipher(cipher).map_or("auto", ContentCipher::name)
 }
 
@@ -535,7 +554,7 @@ fn anchors(words: &[OsString]) -> Result<Vec<Arc<Certificate>>> {
 }
 
 /// What `--to` names, if it is an address: no file of that name, and an at sign in it.
-fn address(to: &Path) -> Option<&str> {
+pub(super) fn address(to: &Path) -> Option<&str> {
     to.to_str()
         .filter(|text| text.contains('@') && !to.exists())
 }

@@ -112,27 +112,15 @@ struct Place<'a> {
 /// What the run was told, as the page shows it.
 fn told(job: &Job, redactor: Option<&Redactor>) -> Told {
     let header = job.header();
-    let hide = |name: &str, told: &str| match redactor {
-        None => told.to_owned(),
-        Some(redactor) => {
-            let words = told.split(' ').map(|word| match name {
-                "paths" | "locked keys" => redactor.path(word),
-                "keys" => redactor.key_name(word),
-                _ => redactor.free(word).into_owned(),
-            });
-            words.collect::<Vec<_>>().join(" ")
-        }
-    };
-    let mut options = header.options;
-    for (name, told) in &mut options {
-        *told = hide(name, told);
-    }
-    Told {
+    let told = Told {
         command: header.command,
         version: header.version,
         now: header.now,
-        shape: options.remove("reports").unwrap_or_default(),
-        options,
+        ..job.told.clone()
+    };
+    match redactor {
+        Some(redactor) => told.redacted(redactor),
+        None => told,
     }
 }
 

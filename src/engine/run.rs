@@ -19,6 +19,7 @@ use crate::cert::{Crl, Trust};
 use crate::error::{Error, Result};
 use crate::ops::outcome::{Action, Outcome};
 use crate::ops::{self, Context};
+use crate::report::html::Told;
 use crate::report::redact::Hidden;
 use crate::report::shape::Shape;
 use crate::report::{RunInfo, Totals};
@@ -79,6 +80,8 @@ pub struct Job {
     pub options: BTreeMap<String, String>,
     /// For run.json.
     pub info: RunInfo,
+    /// For report.html; command, version and time are filled in from the rest.
+    pub told: Told,
 }
 
 /// A run that came to its end.

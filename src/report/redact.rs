@@ -164,6 +164,15 @@ impl Redactor {
         words.collect::<Vec<_>>().join(" ")
     }
 
+    /// Somebody's addresses, joined by a space, or their name.
+    pub fn person(&self, person: &str) -> String {
+        match person {
+            _ if !self.hidden.addresses || person.is_empty() => person.to_owned(),
+            addresses if addresses.contains('@') => self.addresses(addresses),
+            name => self.name(name),
+        }
+    }
+
     fn sweep(&self, text: &str) -> String {
         let local = |c: char| c.is_alphanumeric() || ".+-_%&'!#$*?^{}~\"".contains(c);
         let domain = |c: char| c.is_alphanumeric() || ".-_[]:".contains(c);

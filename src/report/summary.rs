@@ -16,6 +16,10 @@ const UNKNOWN_SHOWN: usize = 20;
 /// What a summary has to know of the run beside its totals, to give no advice that was just followed
 /// and to point at nothing that is not there.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are independent of each other"
+)]
 pub struct Telling<'a> {
     /// The command's name.
     pub command: &'a str,
@@ -27,6 +31,10 @@ pub struct Telling<'a> {
     pub passphrases: bool,
     /// Whether what costs nothing is told too.
     pub verbose: bool,
+    /// Whether trust anchors were named.
+    pub trusts: bool,
+    /// Whether there is a certificate store.
+    pub store: bool,
 }
 
 impl Telling<'_> {
@@ -44,7 +52,7 @@ impl Totals {
     /// whether every message is accounted for, then what failed and what to do.
     pub fn lines(&self, telling: &Telling<'_>) -> Vec<String> {
         let mut lines = vec![self.accounted()];
-        self.outcome_lines(&mut lines);
+        self.outcome_lines(telling, &mut lines);
         self.signature_lines(telling, &mut lines);
         self.failure_lines(telling, &mut lines);
         self.unknown_lines(&mut lines);
@@ -52,6 +60,12 @@ impl Totals {
         self.file_lines(telling, &mut lines);
         if telling.command != "encrypt" {
             self.missing_lines(telling, &mut lines);
+        }
+        if self.failed() > 0 && self.written.is_some() {
+            lines.push(
+                "a finished output folder stays as it is: name another one, or add --start-over"
+                    .into(),
+            );
         }
         lines.iter().map(|line| terminal_safe(line)).collect()
     }
@@ -93,13 +107,17 @@ impl Totals {
         }
     }
 
-    fn outcome_lines(&self, lines: &mut Vec<String>) {
+    fn outcome_lines(&self, telling: &Telling<'_>, lines: &mut Vec<String>) {
         let list = |counts: &std::collections::BTreeMap<String, u64>| {
             let mut pairs: Vec<_> = counts.iter().collect();
             pairs.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
             pairs
                 .iter()
-                .map(|(word, number)| format!("{number} {word}"))
+                .map(|(word, number)| match word.as_str() {
+                    // A store keeps them apart; without one nothing is done to them.
+                    "quarantined" if !telling.store => format!("{number} not proven"),
+                    word => format!("{number} {word}"),
+                })
                 .collect::<Vec<_>>()
                 .join(", ")
         };
@@ -108,6 +126,9 @@ impl Totals {
         }
         if !self.verdicts.is_empty() {
             lines.push(format!("signed messages: {}", list(&self.verdicts)));
+            if !telling.trusts {
+                lines.push("no --trust: no signature can be valid".into());
+            }
         }
         if !self.certificates.is_empty() {
             lines.push(format!("certificates: {}", list(&self.certificates)));
@@ -171,12 +192,6 @@ impl Totals {
                 };
                 format!("  {number} {outcome}{why}: {hint}")
             }));
-        }
-        if failed > 0 && self.written.is_some() {
-            lines.push(
-                "  a finished output folder stays as it is: name another one, or add --start-over"
-                    .into(),
-            );
         }
         if self.accepted > 0 {
             lines.push(format!(

@@ -21,7 +21,7 @@ use super::rows::{
 use super::shape;
 use super::sheet::{Sheet, Target, write_json};
 use super::totals::Totals;
-use crate::cert::{Certificate, Crl, RevocationJudge, Trust};
+use crate::cert::{Certificate, Crl, RevocationJudge};
 use crate::error::Result;
 use crate::fsio;
 use crate::keys::keyring::KeyRing;
@@ -168,7 +168,7 @@ pub fn write(
     if let Some(dir) = target.dir {
         write_json(&dir.join("summary.json"), &writer.totals)?;
         if let Some(told) = target.told {
-            let page = writer.page(told, &missing, judging.trust, target);
+            let page = writer.page(told, &missing, target);
             fsio::write_atomic(&dir.join("report.html"), |out| {
                 out.write_all(page.as_bytes())
             })?;
@@ -353,30 +353,12 @@ impl Writer<'_> {
     }
 
     /// report.html.
-    fn page(
-        &self,
-        told: &html::Told,
-        missing: &[MissingKeyRow],
-        trust: &Trust,
-        target: Target<'_>,
-    ) -> String {
-        let anchors: Vec<_> = trust
-            .anchors()
-            .iter()
-            .map(|anchor| {
-                (
-                    self.hiding.free(&anchor.subject),
-                    text::hex(&anchor.sha256),
-                    text::rfc3339(anchor.not_after),
-                )
-            })
-            .collect();
+    fn page(&self, told: &html::Told, missing: &[MissingKeyRow], target: Target<'_>) -> String {
         html::render(&html::Facts {
             told,
             totals: &self.totals,
             gathered: &self.page,
             missing,
-            anchors: &anchors,
             judges: self.judges,
             extension: if target.csv { "csv" } else { "jsonl" },
         })
@@ -505,6 +487,7 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
+    use crate::cert::Trust;
     use crate::cert::policy::Profile;
     use crate::cert::testing::{Pki, Spec};
     use crate::cert::{CertCache, Pool};

@@ -86,6 +86,59 @@ fn the_page_is_whole_and_says_what_summary_json_says() {
     }
 }
 
+/// The last section of a page, which says what the run was told.
+fn told(page: &str) -> &str {
+    &page[page.find("id=\"told\"").unwrap()..page.find("</main>").unwrap()]
+}
+
+#[test]
+fn the_page_speaks_of_the_command_in_words_of_the_command_line() {
+    if !has("python3") {
+        return;
+    }
+    let sandbox = Sandbox::with_sample();
+    let page = |line: &str, code: i32, report: &str| {
+        sandbox.line(line).expect(code);
+        let files =
+            ["report.html", "summary.json"].map(|name| sandbox.path().join(report).join(name));
+        judge("page.py", &files);
+        let page = std::fs::read_to_string(&files[0]).unwrap();
+        let told = told(&page);
+        for internal in [
+            "=true", ">true<", "Received", "Detached", "gcm", "secrets", "–</dd>",
+        ] {
+            assert!(!told.contains(internal), "{line}: {internal} in {told}");
+        }
+        for option in line.split(' ').filter(|word| word.starts_with("--")) {
+            let shown = told.contains(&format!("<code>{option}</code>"));
+            let place = matches!(option, "--out" | "--report");
+            assert_eq!(shown, !place, "{line}: {option} in {told}");
+        }
+        page
+    };
+    let encrypt = "encrypt sample-data/archive --to-recipients --keys sample-data/keys --out OE";
+    let encrypt = page(encrypt, 3, "OE/report");
+    assert!(encrypt.contains("not written: only the source has them"));
+    assert!(
+        encrypt.contains("opens nothing that is encrypted") && encrypt.contains("j.petersen.pfx")
+    );
+    let sign = "sign sample-data/archive --as m.brandt@nordhafen.example --keys sample-data/keys \
+                --now 2024-06-01T00:00:00Z --out OS";
+    let sign = page(sign, 3, "OS/report");
+    assert!(sign.contains("no signature can be valid") && sign.contains("m.brandt-2013.p12"));
+    for (command, page) in [("encrypt", &encrypt), ("sign", &sign)] {
+        for untrue in ["for a key", "no key opens", "stays as it was"] {
+            assert!(!page.contains(untrue), "{command}: {untrue}");
+        }
+    }
+    let verify = "verify sample-data/archive --trust sample-data/ca --clock signing --report R";
+    let verify = page(verify, 3, "R");
+    assert!(told(&verify).contains("--policy") && !told(&verify).contains("--keys"));
+    let run = json(&sandbox.path().join("R/run.json"));
+    let anchor = run["trust_anchors"][0].as_str().unwrap();
+    assert!(told(&verify).contains(anchor), "{}", told(&verify));
+}
+
 #[test]
 fn what_mail_names_is_shown_on_the_page_and_does_nothing_there() {
     if !has("python3") || !has("openssl") {

@@ -15,12 +15,12 @@ mod chart;
 mod gather;
 mod page;
 
-use std::collections::BTreeMap;
-
 pub(super) use gather::Gathered;
 pub(super) use page::{Facts, render};
 
-/// What a run was told, as far as it shapes the reports.
+use super::redact::Redactor;
+
+/// What a run was told, as far as it shapes the reports, in words of the command line.
 #[derive(Debug, Clone, Default)]
 pub struct Told {
     /// Such as `migrate`.
@@ -29,8 +29,68 @@ pub struct Told {
     pub version: String,
     /// What "now" was, Unix seconds.
     pub now: i64,
-    /// Options by name, as two runs are compared by them.
-    pub options: BTreeMap<String, String>,
-    /// How the reports are split and cut; empty where they are not.
-    pub shape: String,
+    /// Options with their values, as they are typed.
+    pub options: Vec<(String, Vec<Value>)>,
+    /// What stood in the files that options name: keys, certificates, revocation lists.
+    pub tables: Vec<Table>,
+}
+
+/// Things of one kind, a row each.
+#[derive(Debug, Clone, Default)]
+pub struct Table {
+    /// What they are.
+    pub caption: &'static str,
+    /// A heading a column.
+    pub columns: &'static [&'static str],
+    /// As many values each as there are columns.
+    pub rows: Vec<Vec<Value>>,
+}
+
+/// Something that was said, by what hides it and how it is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// A word, or a name of an authority.
+    Word(String),
+    /// A file or folder.
+    Path(String),
+    /// A person's addresses, joined by a space, or name.
+    Person(String),
+    /// Hexadecimal.
+    Digest(String),
+    /// Unix seconds; `None` where there is no such day.
+    Day(Option<i64>),
+}
+
+impl Value {
+    fn redacted(&self, redactor: &Redactor) -> Self {
+        match self {
+            Self::Word(word) => Self::Word(redactor.free(word).into_owned()),
+            Self::Path(path) => Self::Path(redactor.path(path)),
+            Self::Person(person) => Self::Person(redactor.person(person)),
+            Self::Digest(_) | Self::Day(_) => self.clone(),
+        }
+    }
+}
+
+impl Told {
+    /// The same with names hidden.
+    #[must_use]
+    pub fn redacted(mut self, redactor: &Redactor) -> Self {
+        let options = self.options.iter_mut().flat_map(|(_, values)| values);
+        let cells = self.tables.iter_mut().flat_map(|table| &mut table.rows);
+        for value in options.chain(cells.flatten()) {
+            *value = value.redacted(redactor);
+        }
+        self
+    }
+
+    /// Whether an option is among them.
+    fn has(&self, option: &str) -> bool {
+        self.options.iter().any(|(name, _)| name == option)
+    }
+
+    /// Whether the command is one that looks for the keys of what is encrypted.
+    fn looks_for_keys(&self) -> bool {
+        !matches!(self.command.as_str(), "sign" | "encrypt")
+    }
 }

@@ -7,11 +7,11 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::super::rows::{CertificateRow, MissingKeyRow, SignatureRow};
 use super::super::summary::plural;
 use super::super::totals::Totals;
-use super::Told;
 use super::chart::{Chart, number};
 use super::gather::{
     BOTH, ByYear, ENCRYPTED, Ending, Gathered, LISTED, OTHER, PLAIN, SIGNED, SOON_DAYS,
 };
+use super::{Table, Told, Value};
 use crate::crypto::digest::sha256;
 use crate::text::{rfc3339, terminal_safe};
 
@@ -21,8 +21,8 @@ const STYLE: &str = include_str!("style.css");
 const SHOWN: usize = 120;
 /// The same for what the run was told.
 const TOLD_SHOWN: usize = 600;
-/// Trust anchors that are listed.
-const ANCHORS: usize = 200;
+/// Rows of a table of what it was told.
+const TOLD_ROWS: usize = 200;
 
 /// What the page is made of.
 pub(in super::super) struct Facts<'a> {
@@ -31,8 +31,6 @@ pub(in super::super) struct Facts<'a> {
     pub(in super::super) gathered: &'a Gathered,
     /// All rows of missing-keys.csv.
     pub(in super::super) missing: &'a [MissingKeyRow],
-    /// Subject, SHA-256 and end of each trust anchor.
-    pub(in super::super) anchors: &'a [(String, String, String)],
     /// Whether verdicts were given.
     pub(in super::super) judges: bool,
     /// The extension of the reports beside it, `csv` or `jsonl`.
@@ -101,8 +99,8 @@ fn headline(totals: &Totals) -> (String, &'static str) {
     let messages = totals.messages;
     let unread = totals.failed_files;
     match totals.written {
-        Some(written) if written != messages => {
-            let missing = number(messages.abs_diff(written));
+        Some(written) if written + totals.withheld != messages => {
+            let missing = number(messages.abs_diff(written + totals.withheld));
             (
                 format!("{missing} of {} messages are missing", number(messages)),
                 "verdict lost",
@@ -118,6 +116,14 @@ fn headline(totals: &Totals) -> (String, &'static str) {
             )
         }
         _ if messages == 0 => ("No mail was found".into(), "verdict open"),
+        Some(_) if totals.withheld > 0 => (
+            format!(
+                "{} accounted for; {} not written",
+                counted(messages, "message"),
+                number(totals.withheld)
+            ),
+            "verdict open",
+        ),
         Some(_) if messages == 1 => ("The one message is accounted for".into(), "verdict"),
         Some(_) => (
             format!("All {} messages are accounted for", number(messages)),
@@ -140,7 +146,9 @@ fn accounted(facts: &Facts<'_>) -> Markup {
                 (count("messages", totals.messages)) " found in " (count("mailboxes", totals.mailboxes))
                 @if totals.mailboxes == 1 { " mailbox" } @else { " mailboxes" }
                 @if let Some(written) = totals.written { ", " (count("written", written)) " written" }
-                @else { "; nothing was to be written" }
+                @if totals.withheld > 0 { ", " (count("withheld", totals.withheld)) " left out, since they would be readable among encrypted ones" }
+                @if totals.copies > 0 { ", and " (count("copies", totals.copies)) @if totals.copies == 1 { " copy" } @else { " copies" } " for blind recipients" }
+                @if totals.written.is_none() { "; nothing was to be written" }
                 "."
             }
             @if totals.failed_files > 0 {
@@ -190,7 +198,9 @@ fn numbers(facts: &Facts<'_>) -> Markup {
                 @let judged: u64 = totals.verdicts.values().sum();
                 (number_of("signed messages valid", &html! { (number(valid)) small { " of " (number(judged)) } }))
             }
-            (number_of("encrypted, no key opens", &html! { (number(totals.unopened)) }))
+            @if facts.told.looks_for_keys() {
+                (number_of("encrypted, no key opens", &html! { (number(totals.unopened)) }))
+            }
             (number_of("failures", &count("failures", totals.failed())))
         }
     }
@@ -238,7 +248,7 @@ fn verdicts(facts: &Facts<'_>) -> Markup {
         section #verdicts {
             h2 { "Verdicts, worst first" }
             @if !facts.judges {
-                p { "None were given: " code { "scan" } " says what there is and judges nothing. " code { "verify" } " does." }
+                p { "None were given: " code { (show(&facts.told.command)) } " judges nothing. " code { "verify" } " does." }
             } @else if totals.verdicts.is_empty() && totals.signatures.is_empty() {
                 p { "No signature was met." }
             } @else {
@@ -415,12 +425,16 @@ fn signers(facts: &Facts<'_>) -> Markup {
     html! {
         section #signers {
             h2 { "Signers: expired and expiring" }
-            p {
-                (counted(gathered.signing_certificates, "known certificate")) " made signatures in this archive. "
-                (number(gathered.expired.count)) @if gathered.expired.count == 1 { " has" } @else { " have" }
-                " expired by " (day(&rfc3339(facts.told.now))) ", "
-                (number(gathered.expiring.count)) @if gathered.expiring.count == 1 { " ends" } @else { " end" }
-                " within " (SOON_DAYS) " days after. A signature made before its certificate expired is not worse for that."
+            @if gathered.signing_certificates == 0 {
+                p { "No signature that was looked at names a certificate that is known." }
+            } @else {
+                p {
+                    "The signatures in this archive name " (counted(gathered.signing_certificates, "known certificate")) ". "
+                    (number(gathered.expired.count)) @if gathered.expired.count == 1 { " has" } @else { " have" }
+                    " expired by " (day(&rfc3339(facts.told.now))) ", "
+                    (number(gathered.expiring.count)) @if gathered.expiring.count == 1 { " ends" } @else { " end" }
+                    " within " (SOON_DAYS) " days after. A signature made before its certificate expired is not worse for that."
+                }
             }
             (ending("Ending soon, the first to end first", &gathered.expiring, facts.extension))
             (ending("Expired, the last seen first", &gathered.expired, facts.extension))
@@ -474,15 +488,16 @@ fn unreadable(facts: &Facts<'_>) -> Markup {
     let totals = facts.totals;
     let rows = facts.missing;
     let by_owner = |owner: &str| rows.iter().filter(|row| row.owner == owner).count();
-    let asked = facts
-        .told
-        .options
-        .get("our domains")
-        .is_some_and(|domains| !domains.is_empty());
+    let asked = facts.told.has("--our-domains");
     html! {
         section #unreadable {
             h2 { "Unreadable mail, by missing key" }
-            @if rows.is_empty() {
+            @if !facts.told.looks_for_keys() {
+                p {
+                    code { (show(&facts.told.command)) } " opens nothing that is encrypted, and does not ask whose keys are missing. "
+                    code { "scan" } " does."
+                }
+            } @else if rows.is_empty() {
                 p { "No encrypted message waits for a key." }
             } @else {
                 p {
@@ -575,8 +590,8 @@ fn limits(facts: &Facts<'_>) -> Markup {
             h2 { "Failures and limits" }
             p {
                 @if limits == 0 { "No message went beyond a limit. " }
-                @else { strong { (counted(limits, "message")) } " went beyond a limit that no honest message needs, and stayed closed. " }
-                "What failed stays as it was; failed." (facts.extension) " says what to do about each."
+                @else { strong { (counted(limits, "message")) } " went beyond a limit that no honest message needs. " }
+                (became(facts))
             }
             table {
                 caption { "What became of the messages" }
@@ -610,43 +625,88 @@ fn limits(facts: &Facts<'_>) -> Markup {
     }
 }
 
+/// What became of the messages that failed.
+fn became(facts: &Facts<'_>) -> Markup {
+    let totals = facts.totals;
+    let (failed, left_out) = (totals.failed(), totals.withheld);
+    html! {
+        @if left_out > 0 {
+            strong { (counted(left_out, "message")) } @if left_out == 1 { " was" } @else { " were" }
+            " not written: only the source has " @if left_out == 1 { "it. " } @else { "them. " }
+        } @else if failed > 0 && totals.written.is_some() {
+            "What failed was written as it was. "
+        } @else if failed > 0 && facts.told.has("--dry-run") && facts.told.command == "encrypt" {
+            "What failed would not be written. "
+        }
+        @if failed > 0 { "failed." (facts.extension) " says what to do about each failure." }
+        @else { "Nothing failed." }
+    }
+}
+
 fn what_it_was_told(facts: &Facts<'_>) -> Markup {
     let told = facts.told;
+    let time = if told.has("--now") {
+        ""
+    } else {
+        " (the system clock)"
+    };
     html! {
         section #told {
             h2 { "What the run was told" }
             dl.told {
-                dt { "command" } dd { code { (show(&told.command)) } }
-                dt { "version" } dd { "p7mill " (show(&told.version)) }
-                dt { "now" } dd { (show(&rfc3339(told.now))) }
-                @for (name, told) in &told.options {
-                    @if name != "now" && name != "trust" {
-                        dt { (show(name)) }
-                        dd { @if told.trim().is_empty() { "–" } @else { (capped(told, TOLD_SHOWN)) } }
-                    }
+                dt { "command" } dd { code { "p7mill " (show(&told.command)) } }
+                dt { "version" } dd { (show(&told.version)) }
+                dt { "now" } dd { (show(&rfc3339(told.now))) (time) }
+                @for (option, values) in &told.options {
+                    dt { code { (show(option)) } }
+                    dd { (capped(&together(values), TOLD_SHOWN)) }
                 }
-                @if !told.shape.is_empty() { dt { "reports cut" } dd { (capped(&told.shape, TOLD_SHOWN)) } }
             }
-            @if facts.anchors.is_empty() {
-                p { "No trust anchor was named: no path is trusted, and no signature can be valid." }
-            } @else {
-                div.wide {
-                    table {
-                        caption { "Trust anchors" }
-                        thead { tr { th scope="col" { "Subject" } th scope="col" { "Valid until" } th scope="col" { "SHA-256" } } }
-                        tbody {
-                            @for (subject, sha256, end) in facts.anchors.iter().take(ANCHORS) {
-                                tr { td.w { (value(subject)) } td.t { (day(end)) } td.w { code { (show(sha256)) } } }
+            @if facts.judges && !told.has("--trust") {
+                p { "No trust anchor was named (" code { "--trust" } "): no path is trusted, and no signature can be valid." }
+            }
+            @for table in &told.tables { (told_table(table)) }
+        }
+    }
+}
+
+fn told_table(told: &Table) -> Markup {
+    html! {
+        div.wide {
+            table {
+                caption { (told.caption) }
+                thead { tr { @for column in told.columns { th scope="col" { (column) } } } }
+                tbody {
+                    @for row in told.rows.iter().take(TOLD_ROWS) {
+                        tr {
+                            @for cell in row {
+                                @match cell {
+                                    Value::Day(None) => td.t { "–" },
+                                    Value::Day(Some(time)) => td.t { (day(&rfc3339(*time))) },
+                                    Value::Digest(digest) => td.w { code { (show(digest)) } },
+                                    Value::Word(text) | Value::Path(text) | Value::Person(text) => td.w { (value(text)) },
+                                }
                             }
                         }
                     }
                 }
-                @if let Some(more) = more(facts.anchors.len() as u64, facts.anchors.len().min(ANCHORS)) {
-                    p.note { (more) " more in run.json." }
-                }
             }
         }
+        @if let Some(more) = more(told.rows.len() as u64, told.rows.len().min(TOLD_ROWS)) {
+            p.note { (more) " more in run.json." }
+        }
     }
+}
+
+/// The values of an option.
+fn together(values: &[Value]) -> String {
+    let word = |value: &Value| match value {
+        Value::Word(text) | Value::Path(text) | Value::Person(text) | Value::Digest(text) => {
+            text.clone()
+        }
+        Value::Day(time) => time.map(rfc3339).unwrap_or_default(),
+    };
+    values.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
 /// A chart with its legend; nothing where there is nothing to show.

@@ -62,7 +62,7 @@ class Page(HTMLParser):
 
 
 def flat(summary):
-    counts = {name: summary[name] for name in ("messages", "mailboxes", "written") if summary.get(name) is not None}
+    counts = {name: summary[name] for name in ("messages", "mailboxes", "written", "withheld", "copies") if summary.get(name) is not None}
     counts["failures"] = sum(sum(reasons.values()) for reasons in summary["failures"].values())
     for group in ("outcomes", "verdicts", "signatures"):
         counts.update({f"{group}.{word}": number for word, number in summary[group].items()})
