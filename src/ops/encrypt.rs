@@ -256,7 +256,7 @@ fn encrypted(
     let mut written = Vec::with_capacity(envelopes.len());
     let mut findings = Vec::new();
     let mut used = None;
-    for envelope in &envelopes {
+    for (copy, envelope) in (0_u32..).zip(&envelopes) {
         let cipher = encrypting
             .cipher
             .unwrap_or_else(|| seal::common_cipher(&envelope.recipients));
@@ -266,7 +266,10 @@ fn encrypted(
             envelope
                 .recipients
                 .iter()
-                .map(|recipient| finding(context, &facts, recipient, cipher)),
+                .map(|recipient| RecipientFinding {
+                    copy,
+                    ..finding(context, &facts, recipient, cipher)
+                }),
         );
         used.get_or_insert(cipher);
         if input.cms {
@@ -538,6 +541,7 @@ fn finding(
         cert_sha256: hex(&certificate.sha256),
         address: certificate.addresses.first().cloned().unwrap_or_default(),
         role: facts.role(&certificate.addresses),
+        copy: 0,
     }
 }
 

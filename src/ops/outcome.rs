@@ -291,6 +291,15 @@ pub struct Findings {
     pub certificates: Vec<CertificateFinding>,
 }
 
+impl Findings {
+    /// Whether a signature over this part was met.
+    pub fn is_signed(&self, part: &str) -> bool {
+        self.signatures
+            .iter()
+            .any(|signature| signature.part == part && !signature.is_countersignature())
+    }
+}
+
 /// A certificate and its SHA-256.
 #[derive(Debug, Clone)]
 pub struct SeenCertificate {
@@ -491,6 +500,15 @@ pub struct RecipientFinding {
     pub address: String,
     /// Where that address stands in the message.
     pub role: Role,
+    /// `encrypt`: which of the copies for blind recipients it belongs to, from 1; 0 for the message
+    /// itself.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub copy: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(copy: &u32) -> bool {
+    *copy == 0
 }
 
 /// A certificate met in a message, and what the message says for or against it.

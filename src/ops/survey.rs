@@ -36,6 +36,7 @@ pub fn recipients(
             cert_sha256: String::new(),
             address: String::new(),
             role: super::outcome::Role::Other,
+            copy: 0,
         };
         let ids = open::ids(recipient);
         if ids.is_empty() {

@@ -28,7 +28,8 @@ pub(super) fn message_row(
     let recipients = findings
         .recipients
         .iter()
-        .filter(|recipient| recipient.part == finding.part)
+        // The row speaks of one object, and the copies for blind recipients are others.
+        .filter(|recipient| recipient.part == finding.part && recipient.copy == 0)
         .count();
     let out = record.out.as_ref();
     MessageRow {
@@ -127,6 +128,7 @@ pub(super) fn recipient_row(record: &MessageRecord, finding: &RecipientFinding) 
         cert_sha256: finding.cert_sha256.clone(),
         address: address.to_owned(),
         role: finding.role.to_string(),
+        copy: Some(finding.copy.into()).filter(|copy| *copy > 0),
     }
 }
 

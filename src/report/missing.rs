@@ -38,6 +38,8 @@ pub struct Missing {
     by_name: HashMap<Name, u32>,
     /// For each unopened layer, its recipients: indices into `keys`.
     locks: Vec<Box<[u32]>>,
+    wait_for_secret: u64,
+    beyond_key_files: u64,
 }
 
 /// What a RecipientInfo calls its recipient, in order of preference for rows with equal counts.
@@ -74,37 +76,65 @@ impl Missing {
 
     /// Takes in one message.
     pub fn add(&mut self, record: &MessageRecord) {
-        let recipients = &record.findings.recipients;
         for message in &record.findings.messages {
             // Of the rest, some were opened by a key that no recipient is named for, and some no
             // key would open.
             if !matches!(
                 message.action,
-                Action::Kept | Action::NoKey | Action::Locked
-            ) {
+                Action::Kept | Action::Signed | Action::NoKey | Action::Locked
+            ) || was_opened(message)
+            {
                 continue;
             }
-            let layer = recipients
+            let of_part = record
+                .findings
+                .recipients
                 .iter()
-                .filter(|r| r.part == message.part)
-                .map(|r| r.layer)
-                .max();
-            let Some(layer) = layer else { continue };
-            // The innermost layer that is seen is the one that did not open.
-            let of_layer = recipients
-                .iter()
-                .filter(|r| r.part == message.part && r.layer == layer);
-            self.add_layer(of_layer, message);
+                .filter(|r| r.part == message.part);
+            // The innermost layer that is seen is the one that did not open. EncryptedData has no
+            // recipients.
+            let layer = if encrypted_layers(&message.form).next_back() == Some("encrypted") {
+                None
+            } else {
+                of_part.clone().map(|r| r.layer).max()
+            };
+            let of_layer = of_part.filter(|r| Some(r.layer) == layer);
+            if !self.add_layer(of_layer.clone(), message) {
+                self.add_other(of_layer, message);
+            }
         }
     }
 
+    /// Takes in what no key of a recipient's would open, and why.
+    fn add_other<'a>(
+        &mut self,
+        mut recipients: impl Iterator<Item = &'a RecipientFinding> + Clone,
+        message: &MessageFinding,
+    ) {
+        let has_key = recipients
+            .clone()
+            .any(|recipient| recipient.key_status == KeyStatus::Open);
+        let reason = message.reason.as_deref().unwrap_or_default();
+        if has_key {
+            self.beyond_key_files += u64::from(reason == "originator-certificate-missing");
+        } else if recipients.clone().next().is_none() {
+            let is_encrypted_data = encrypted_layers(&message.form).next_back().is_some();
+            self.wait_for_secret += u64::from(is_encrypted_data);
+        } else if recipients.any(|recipient| recipient.key_status == KeyStatus::Password) {
+            self.wait_for_secret += 1;
+        } else {
+            self.beyond_key_files += 1;
+        }
+    }
+
+    /// Takes in a layer that a recipient's key would open; tells whether it is one.
     fn add_layer<'a>(
         &mut self,
         recipients: impl Iterator<Item = &'a RecipientFinding> + Clone,
         message: &MessageFinding,
-    ) {
+    ) -> bool {
         if recipients.clone().any(|r| r.key_status == KeyStatus::Open) {
-            return;
+            return false;
         }
         let date = message.date;
         let mut lock: Vec<u32> = recipients
@@ -123,9 +153,11 @@ impl Missing {
                 key.weigh(&candidates);
             }
         }
-        if !lock.is_empty() {
+        let has_key = !lock.is_empty();
+        if has_key {
             self.locks.push(lock.into());
         }
+        has_key
     }
 
     fn key(&mut self, recipient: &RecipientFinding, date: Option<i64>) -> Option<u32> {
@@ -172,6 +204,17 @@ impl Missing {
     /// How many layers no key at hand opened though some key would.
     pub fn unopened(&self) -> u64 {
         self.locks.len() as u64
+    }
+
+    /// How many layers wait for a passphrase or a shared key.
+    pub fn wait_for_secret(&self) -> u64 {
+        self.wait_for_secret
+    }
+
+    /// How many layers stay closed whatever key file is found: their recipients have no key that
+    /// this version can use, or the key is there and lacks something else.
+    pub fn beyond_key_files(&self) -> u64 {
+        self.beyond_key_files
     }
 
     /// The rows, the key that newly opens the most first; among equals by name. `known` tells the
@@ -436,6 +479,20 @@ struct Owner {
     word: &'static str,
 }
 
+/// The encrypted layers of a form, from the outside.
+fn encrypted_layers(form: &str) -> impl DoubleEndedIterator<Item = &str> {
+    let form = form.strip_prefix("partial:").unwrap_or(form);
+    form.split('>')
+        .filter(|layer| matches!(*layer, "enveloped" | "auth-enveloped" | "encrypted"))
+}
+
+/// Whether a message that stays as it is was looked into, all layers that are seen.
+fn was_opened(message: &MessageFinding) -> bool {
+    matches!(message.action, Action::Kept)
+        && message.opened_with.is_some()
+        && encrypted_layers(&message.form).count() <= 1
+}
+
 /// Who may own one of `keys` unknown keys of a message: to whom it was sent, but for recipients
 /// whose certificate is known; its sender too, where there are more keys than people.
 fn candidates<'a>(
@@ -486,6 +543,118 @@ mod tests {
             .map(|who| testing::recipient(who, KeyStatus::Missing))
             .collect();
         record
+    }
+
+    #[test]
+    fn what_no_key_file_opens_is_counted_apart() {
+        let mut missing = Missing::default();
+        let add = |missing: &mut Missing, action, form: &str, kind, status, reason| {
+            let mut record = sealed(&[], 0);
+            let finding = &mut record.findings.messages[0];
+            finding.action = action;
+            finding.form = form.into();
+            finding.reason = reason;
+            if let Some(kind) = kind {
+                let mut recipient = testing::recipient("a", status);
+                recipient.kind = kind;
+                record.findings.recipients.push(recipient);
+            }
+            missing.add(&record);
+            let counts = (
+                missing.unopened(),
+                missing.wait_for_secret(),
+                missing.beyond_key_files(),
+            );
+            *missing = Missing::default();
+            counts
+        };
+        use KeyStatus::{Missing as Gone, Open, Password};
+        use RecipientKind::{Ktri, Ori, Pwri};
+        for (action, form, kind, status, reason, expected) in [
+            (
+                Action::Signed,
+                "enveloped",
+                Some(Ktri),
+                Gone,
+                None,
+                (1, 0, 0),
+            ),
+            (
+                Action::Signed,
+                "enveloped",
+                Some(Ktri),
+                Open,
+                None,
+                (0, 0, 0),
+            ),
+            (
+                Action::Encrypted,
+                "plain",
+                Some(Ktri),
+                Gone,
+                None,
+                (0, 0, 0),
+            ),
+            (
+                Action::Kept,
+                "enveloped",
+                Some(Pwri),
+                Password,
+                None,
+                (0, 1, 0),
+            ),
+            (Action::NoKey, "enveloped", Some(Ori), Gone, None, (0, 0, 1)),
+            (
+                Action::NoKey,
+                "encrypted",
+                None,
+                Gone,
+                Some("password-encrypted"),
+                (0, 1, 0),
+            ),
+            (
+                Action::NoKey,
+                "enveloped>encrypted",
+                Some(Ktri),
+                Open,
+                None,
+                (0, 1, 0),
+            ),
+            (
+                Action::NoKey,
+                "enveloped",
+                Some(Ktri),
+                Open,
+                Some("originator-certificate-missing"),
+                (0, 0, 1),
+            ),
+            (
+                Action::NoKey,
+                "plain",
+                None,
+                Gone,
+                Some("no-signing-key"),
+                (0, 0, 0),
+            ),
+            (Action::Kept, "clear-signed", None, Gone, None, (0, 0, 0)),
+        ] {
+            let said = add(
+                &mut missing,
+                action,
+                form,
+                kind,
+                status,
+                reason.map(Into::into),
+            );
+            assert_eq!(said, expected, "{action} {form} {kind:?} {status}");
+        }
+        // Under a passphrase that was at hand.
+        let mut record = sealed(&[], 0);
+        let finding = &mut record.findings.messages[0];
+        (finding.action, finding.form) = (Action::Kept, "encrypted".into());
+        finding.opened_with = Some("words.txt".into());
+        missing.add(&record);
+        assert_eq!(missing.wait_for_secret(), 0);
     }
 
     #[test]

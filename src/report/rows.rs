@@ -110,7 +110,7 @@ rows! {
     RecipientRow = "recipients" {
         mailbox: String, ordinal: u64, part: String, layer: u64, message_id: String, kind: String, issuer: String,
         serial: String, ski: String, key_encryption: String, content_encryption: String, key_status: String,
-        cert_sha256: String, address: String, role: String,
+        cert_sha256: String, address: String, role: String, copy: Option<u64>,
     }
     /// certificates.csv: one row a certificate seen in the archive.
     CertificateRow = "certificates" {
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(
             joined(RecipientRow::COLUMNS),
             "mailbox, ordinal, part, layer, message_id, kind, issuer, serial, ski, key_encryption, \
-             content_encryption, key_status, cert_sha256, address, role"
+             content_encryption, key_status, cert_sha256, address, role, copy"
         );
         assert_eq!(
             joined(CertificateRow::COLUMNS),

@@ -60,6 +60,7 @@ impl Totals {
         self.file_lines(telling, &mut lines);
         if telling.command != "encrypt" {
             self.missing_lines(telling, &mut lines);
+            self.beyond_lines(&mut lines);
         }
         if self.failed() > 0 && self.written.is_some() {
             lines.push(
@@ -84,7 +85,7 @@ impl Totals {
         };
         match self.written {
             None => found + &unread.unwrap_or_default(),
-            Some(written) if written + self.withheld == self.messages => {
+            Some(written) if self.lost() == 0 => {
                 let withheld = match self.withheld {
                     0 => String::new(),
                     number => format!(", {number} left out"),
@@ -100,7 +101,7 @@ impl Totals {
             Some(written) => {
                 format!(
                     "{found}, but {written} written: {} MISSING{}",
-                    self.messages.abs_diff(written + self.withheld),
+                    self.lost(),
                     unread.unwrap_or_default()
                 )
             }
@@ -371,6 +372,23 @@ impl Totals {
             ));
         }
     }
+
+    /// What no key file would open.
+    fn beyond_lines(&self, lines: &mut Vec<String>) {
+        if self.wait_for_secret > 0 {
+            lines.push(format!(
+                "{} for a passphrase or a shared key, not for a key file; see --message-passphrase-file and \
+                 --message-key-file",
+                plural_wait(self.wait_for_secret, "encrypted message")
+            ));
+        }
+        if self.beyond_key_files > 0 {
+            lines.push(format!(
+                "no further key file would open {}",
+                plural(self.beyond_key_files, "encrypted message")
+            ));
+        }
+    }
 }
 
 fn not_valid(signature: &NotValid) -> String {
@@ -445,6 +463,31 @@ mod tests {
             totals.lines(&Telling::default())[0],
             "3 messages in 1 mailbox; 1 file was not read"
         );
+    }
+
+    #[test]
+    fn what_is_left_out_is_not_missing_and_what_no_key_opens_is_told() {
+        let mut totals = Totals {
+            messages: 12,
+            mailboxes: 1,
+            written: Some(9),
+            withheld: 3,
+            wait_for_secret: 2,
+            beyond_key_files: 1,
+            ..Totals::default()
+        };
+        assert_eq!((totals.lost(), totals.closed()), (0, 3));
+        assert_eq!(
+            totals.lines(&Telling::default()),
+            [
+                "12 messages in 1 mailbox, 9 written, 3 left out: all accounted for",
+                "2 encrypted messages wait for a passphrase or a shared key, not for a key file; see \
+                 --message-passphrase-file and --message-key-file",
+                "no further key file would open 1 encrypted message",
+            ]
+        );
+        totals.written = Some(8);
+        assert_eq!((totals.lost(), totals.exit_code("encrypt")), (1, 3));
     }
 
     #[test]

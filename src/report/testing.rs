@@ -67,6 +67,7 @@ pub(crate) fn recipient(serial: &str, key_status: KeyStatus) -> RecipientFinding
         cert_sha256: String::new(),
         address: String::new(),
         role: Role::Other,
+        copy: 0,
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::missing::Missing;
 use super::record::{FileRecord, MessageRecord};
 use super::rows::{CertificateRow, MissingKeyRow, SignatureRow};
 use crate::crypto::cipher::ContentCipher;
@@ -77,6 +78,12 @@ pub struct Totals {
     pub failed_files_named: Vec<FailedFile>,
     /// Encrypted layers that no key at hand opens though some key would.
     pub unopened: u64,
+    /// Encrypted layers that wait for a passphrase or a shared key.
+    #[serde(default)]
+    pub wait_for_secret: u64,
+    /// Encrypted layers that stay closed whatever key file is found.
+    #[serde(default)]
+    pub beyond_key_files: u64,
     /// Keys that would open them all,
     pub missing_keys: u64,
     /// and the most useful of them.
@@ -226,8 +233,10 @@ impl Totals {
     }
 
     /// Takes in which keys are missing.
-    pub(super) fn set_missing(&mut self, unopened: u64, rows: &[MissingKeyRow]) {
-        self.unopened = unopened;
+    pub(super) fn set_missing(&mut self, missing: &Missing, rows: &[MissingKeyRow]) {
+        self.unopened = missing.unopened();
+        self.wait_for_secret = missing.wait_for_secret();
+        self.beyond_key_files = missing.beyond_key_files();
         self.missing_keys = rows.len() as u64;
         self.missing_named = rows.iter().take(NAMED).cloned().collect();
     }
@@ -239,6 +248,20 @@ impl Totals {
                 None => count(self.algorithms.entry(use_for.to_owned()).or_default(), name),
             }
         }
+    }
+
+    /// How many messages are neither written nor withheld; 0 without an output folder. More written
+    /// than found is a loss of order, and counts the same.
+    pub fn lost(&self) -> u64 {
+        self.written.map_or(0, |written| {
+            self.messages
+                .abs_diff(written.saturating_add(self.withheld))
+        })
+    }
+
+    /// How many encrypted layers stay closed for want of anything.
+    pub fn closed(&self) -> u64 {
+        self.unopened + self.wait_for_secret + self.beyond_key_files
     }
 
     /// How many failures count, over all outcomes.
@@ -277,10 +300,7 @@ impl Totals {
         if signs && self.messages == 1 && self.failed() == 1 && self.key_stays_locked() {
             return KEY_STAYS_LOCKED;
         }
-        let lost = self
-            .written
-            .is_some_and(|written| written + self.withheld != self.messages);
-        if self.failed() > 0 || self.failed_files > 0 || lost {
+        if self.failed() > 0 || self.failed_files > 0 || self.lost() > 0 {
             3
         } else if command == "verify" && !self.all_valid() {
             4

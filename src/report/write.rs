@@ -158,9 +158,7 @@ pub fn write(
     for row in &missing {
         reports.missing.row(row)?;
     }
-    writer
-        .totals
-        .set_missing(writer.missing.unopened(), &missing);
+    writer.totals.set_missing(&writer.missing, &missing);
     for row in missing_cas.rows() {
         reports.missing_cas.row(&writer.hiding.row(row))?;
     }
@@ -306,7 +304,8 @@ impl Writer<'_> {
             let verdict =
                 judge::message(finding, &findings.signatures, &verdicts).filter(|_| self.judges);
             self.totals.add_finding(finding, verdict, self.accept);
-            self.page.message(finding, verdict);
+            let signed = findings.is_signed(&finding.part);
+            self.page.message(finding, signed, verdict);
             let row = fill::message_row(record, finding, verdict);
             reports.messages.row(&self.hiding.row(row))?;
             if finding.action.is_failure() && !self.accept.contains(&finding.action) {

@@ -103,6 +103,12 @@ fn nothing_readable_is_written_and_who_is_unknown_is_named() {
         let written = !row.at("out_sha256").is_empty();
         assert_eq!(written, row.at("outcome") == "encrypted");
     }
+    let page = std::fs::read_to_string(out.join("report/report.html")).unwrap();
+    assert!(!page.contains("are missing"), "left out is not lost");
+    for (name, number) in [("withheld", 3), ("copies", 3)] {
+        let told = format!("<data value=\"{number}\" data-of=\"{name}\">");
+        assert!(page.contains(&told), "{name}");
+    }
     sandbox.line("check OUT").expect(0);
     let before = trees::tree(&out);
     encrypt(&sandbox, &pki, "--no-originals").expect(3);
@@ -156,6 +162,19 @@ fn a_blind_recipient_gets_a_message_that_the_others_know_nothing_of() {
         blind += u32::from(to_eve);
     }
     assert_eq!(blind, 3);
+    // The report says of each object who reads it, and no more.
+    let report = sandbox.path().join("OUT/report");
+    for row in rows(&report.join("messages.csv")) {
+        let written = row.at("outcome") == "encrypted";
+        assert_eq!(row.at("recipients"), if written { "1" } else { "0" });
+    }
+    let readers = rows(&report.join("recipients.csv"));
+    assert_eq!(readers.len(), 9);
+    for row in &readers {
+        let is_copy = row.at("address") == "eve@example.org";
+        assert_eq!(row.at("copy"), if is_copy { "1" } else { "" });
+        assert_eq!(row.at("role"), if is_copy { "hidden" } else { "to" });
+    }
     // Back again: copies go, what was left out is in the source only.
     sandbox.line("check OUT").expect(0);
     sandbox.line("restore OUT").expect(3);

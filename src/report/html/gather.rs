@@ -106,7 +106,14 @@ impl Gathered {
     }
 
     /// Takes in a message of a mailbox; attached ones have their signatures only.
-    pub(in super::super) fn message(&mut self, finding: &MessageFinding, verdict: Option<Verdict>) {
+    /// `signed`: a signature of it was met, which its form does not tell where it is over a part
+    /// inside an encrypted layer.
+    pub(in super::super) fn message(
+        &mut self,
+        finding: &MessageFinding,
+        signed: bool,
+        verdict: Option<Verdict>,
+    ) {
         let year = self.year(finding.date);
         if let Some(cipher) = &finding.content_encryption {
             count(&mut self.ciphers, cipher, year);
@@ -114,7 +121,7 @@ impl Gathered {
         if !finding.part.is_empty() {
             return;
         }
-        count(&mut self.forms, kind(&finding.form), year);
+        count(&mut self.forms, kind(&finding.form, signed), year);
         if let Some(verdict) = verdict {
             count(&mut self.verdicts, verdict.as_str(), year);
         }
@@ -176,10 +183,10 @@ impl Gathered {
 }
 
 /// Signed, encrypted, both or neither, as far as seen.
-fn kind(form: &str) -> &'static str {
+fn kind(form: &str, signed: bool) -> &'static str {
     let form = form.strip_prefix("partial:").unwrap_or(form);
     let has = |ends: &[&str]| form.split('>').any(|layer| ends.contains(&layer));
-    let signed = has(&["clear-signed", "opaque-signed"]);
+    let signed = signed || has(&["clear-signed", "opaque-signed"]);
     let encrypted = has(&["enveloped", "auth-enveloped", "encrypted"]);
     match (signed, encrypted) {
         (true, false) => SIGNED,
@@ -217,8 +224,11 @@ mod tests {
             ("certs-only", OTHER),
             ("pgp-signed", OTHER),
         ] {
-            assert_eq!(kind(form), expected, "{form}");
+            assert_eq!(kind(form, false), expected, "{form}");
         }
+        // Of a signed part inside, the form says nothing.
+        assert_eq!(kind("enveloped", true), BOTH);
+        assert_eq!(kind("compressed", true), SIGNED);
     }
 
     #[test]
@@ -228,7 +238,7 @@ mod tests {
             let mut finding = testing::finding(Action::Kept);
             finding.date = Some(number.wrapping_mul(40_000_000) - 62_000_000_000);
             finding.content_encryption = Some(number.to_string());
-            gathered.message(&finding, None);
+            gathered.message(&finding, false, None);
         }
         assert_eq!(gathered.ciphers.len(), NAMES + 1);
         let years = &gathered.forms[PLAIN];

@@ -99,13 +99,14 @@ fn headline(totals: &Totals) -> (String, &'static str) {
     let messages = totals.messages;
     let unread = totals.failed_files;
     match totals.written {
-        Some(written) if written + totals.withheld != messages => {
-            let missing = number(messages.abs_diff(written + totals.withheld));
-            (
-                format!("{missing} of {} messages are missing", number(messages)),
-                "verdict lost",
-            )
-        }
+        _ if totals.lost() > 0 => (
+            format!(
+                "{} of {} messages are missing",
+                number(totals.lost()),
+                number(messages)
+            ),
+            "verdict lost",
+        ),
         _ if unread > 0 => {
             let were = if unread == 1 { "was" } else { "were" };
             let unread = counted(unread, "file");
@@ -145,10 +146,8 @@ fn accounted(facts: &Facts<'_>) -> Markup {
             p {
                 (count("messages", totals.messages)) " found in " (count("mailboxes", totals.mailboxes))
                 @if totals.mailboxes == 1 { " mailbox" } @else { " mailboxes" }
-                @if let Some(written) = totals.written { ", " (count("written", written)) " written" }
-                @if totals.withheld > 0 { ", " (count("withheld", totals.withheld)) " left out, since they would be readable among encrypted ones" }
-                @if totals.copies > 0 { ", and " (count("copies", totals.copies)) @if totals.copies == 1 { " copy" } @else { " copies" } " for blind recipients" }
-                @if totals.written.is_none() { "; nothing was to be written" }
+                @if let Some(written) = totals.written { ", " (count("written", written)) " written" (beside(totals)) }
+                @else { "; nothing was to be written" }
                 "."
             }
             @if totals.failed_files > 0 {
@@ -164,6 +163,19 @@ fn accounted(facts: &Facts<'_>) -> Markup {
                     }
                 }
             }
+        }
+    }
+}
+
+/// What of the messages is not written, and what is written beside them.
+fn beside(totals: &Totals) -> Markup {
+    html! {
+        @if totals.withheld > 0 {
+            ", " (count("withheld", totals.withheld)) " left out, since they would have been readable"
+        }
+        @if totals.copies > 0 {
+            ", " (count("copies", totals.copies))
+            @if totals.copies == 1 { " copy for a blind recipient" } @else { " copies for blind recipients" }
         }
     }
 }
@@ -198,9 +210,7 @@ fn numbers(facts: &Facts<'_>) -> Markup {
                 @let judged: u64 = totals.verdicts.values().sum();
                 (number_of("signed messages valid", &html! { (number(valid)) small { " of " (number(judged)) } }))
             }
-            @if facts.told.looks_for_keys() {
-                (number_of("encrypted, no key opens", &html! { (number(totals.unopened)) }))
-            }
+            (number_of("encrypted, no key opens", &html! { (number(totals.closed())) }))
             (number_of("failures", &count("failures", totals.failed())))
         }
     }
@@ -492,12 +502,8 @@ fn unreadable(facts: &Facts<'_>) -> Markup {
     html! {
         section #unreadable {
             h2 { "Unreadable mail, by missing key" }
-            @if !facts.told.looks_for_keys() {
-                p {
-                    code { (show(&facts.told.command)) } " opens nothing that is encrypted, and does not ask whose keys are missing. "
-                    code { "scan" } " does."
-                }
-            } @else if rows.is_empty() {
+            (beyond_key_files(totals))
+            @if rows.is_empty() {
                 p { "No encrypted message waits for a key." }
             } @else {
                 p {
@@ -546,6 +552,25 @@ fn unreadable(facts: &Facts<'_>) -> Markup {
                 @if let Some(more) = more(totals.locked_files.len() as u64, totals.locked_files.len().min(LISTED)) {
                     p.note { (more) " more." }
                 }
+            }
+        }
+    }
+}
+
+/// What no row of missing-keys would open.
+fn beyond_key_files(totals: &Totals) -> Markup {
+    let (secret, beyond) = (totals.wait_for_secret, totals.beyond_key_files);
+    html! {
+        @if secret > 0 {
+            p {
+                strong { (counted(secret, "encrypted message")) }
+                @if secret == 1 { " waits" } @else { " wait" }
+                " for a passphrase or a shared key, which is in no key file."
+            }
+        }
+        @if beyond > 0 {
+            p {
+                "No further key file would open " strong { (counted(beyond, "encrypted message")) } "."
             }
         }
     }
