@@ -329,19 +329,22 @@ fn name_is(raw: &[u8], wanted: &str) -> bool {
             .eq(wanted.iter().map(u8::to_ascii_lowercase))
 }
 
+/// A raw field name as [`name_is`] compares it.
+pub(super) fn without_junk(raw: &[u8]) -> Cow<'_, [u8]> {
+    if raw.iter().any(|byte| is_junk(*byte)) {
+        raw.iter().copied().filter(|byte| !is_junk(*byte)).collect()
+    } else {
+        Cow::Borrowed(raw)
+    }
+}
+
 /// Whether a field describes the content or is the first thing in a file, and is not written as
 /// every reader expects.
 fn gives_structure_to_few(field: &Field<'_>) -> bool {
-    let junk = field.name.iter().any(|byte| is_junk(*byte));
-    if !junk && !field.hidden {
+    let plain = without_junk(field.name).to_ascii_lowercase();
+    if plain.len() == field.name.len() && !field.hidden {
         return false;
     }
-    let plain: Vec<u8> = field
-        .name
-        .iter()
-        .filter(|byte| !is_junk(**byte))
-        .map(u8::to_ascii_lowercase)
-        .collect();
     plain.starts_with(b"content-") || plain == b"mime-version"
 }
 

@@ -547,6 +547,8 @@ mod tests {
 
     #[test]
     fn what_no_key_file_opens_is_counted_apart() {
+        use KeyStatus::{Missing as Gone, Open, Password};
+        use RecipientKind::{Ktri, Ori, Pwri};
         let mut missing = Missing::default();
         let add = |missing: &mut Missing, action, form: &str, kind, status, reason| {
             let mut record = sealed(&[], 0);
@@ -568,8 +570,6 @@ mod tests {
             *missing = Missing::default();
             counts
         };
-        use KeyStatus::{Missing as Gone, Open, Password};
-        use RecipientKind::{Ktri, Ori, Pwri};
         for (action, form, kind, status, reason, expected) in [
             (
                 Action::Signed,

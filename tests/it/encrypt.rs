@@ -290,6 +290,281 @@ fn the_sender_and_a_recovery_key_read_it_too_and_a_signature_is_inside() {
     assert_eq!(by_openssl(&pki, "eve", &object), None);
 }
 
+/// What a run over `A` said of each file: outcome and reason.
+fn outcomes(sandbox: &Sandbox) -> std::collections::BTreeMap<String, (String, String)> {
+    rows(&sandbox.path().join("OUT/report/messages.csv"))
+        .iter()
+        .map(|row| {
+            let name = row.at("mailbox").rsplit('/').next().unwrap().to_owned();
+            (
+                name.trim_end_matches(".eml").to_owned(),
+                (row.at("outcome").to_owned(), row.at("reason").to_owned()),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn only_what_is_nothing_but_ciphertext_counts_as_encrypted_already() {
+    let (sandbox, pki) = (Sandbox::new(), pki());
+    let bob = pki.certificate("bob").display().to_string();
+    let plain = letter("To: bob@example.org\n");
+    let line = format!("encrypt - --to {bob} --now {LATER}");
+    let sealed = sandbox
+        .line_with_input(&line, plain.as_bytes())
+        .expect(0)
+        .stdout;
+    let line = format!(
+        "sign - --keys {} --now {LATER}",
+        pki.keys_of(&["ann"]).display()
+    );
+    let sign = |message: &str, options: &str| {
+        let line = format!("{line} {options}");
+        let ran = sandbox.line_with_input(&line, message.as_bytes()).expect(0);
+        ran.stdout
+    };
+    let signed = sign(&sealed, "");
+    let object = sandbox.write("x.p7m", object_of(sealed.as_bytes()));
+    let line = format!(
+        "cms -cmsout -inform DER -outform PEM -in {}",
+        object.display()
+    );
+    let pem = String::from_utf8(openssl(pki.path(), &line).expect("PEM")).unwrap();
+    let (_, base64) = sealed.split_once("\n\n").unwrap();
+    let fields = "From: ann@example.org\nTo: bob@example.org\nSubject: x\nMIME-Version: 1.0\n";
+    let typed = |label: &str, body: &str| format!("{fields}Content-Type: {label}\n\n{body}");
+    let p7m = "application/pkcs7-mime; name=smime.p7m";
+    let encoded = format!("{p7m}\nContent-Transfer-Encoding: base64");
+    let closing = format!("\n{}\n", signed.trim_end().lines().last().unwrap());
+    assert!(closing.starts_with("\n--") && closing.ends_with("--\n"));
+    let delimiter = closing.trim_end().strip_suffix("--").unwrap();
+    let cases = [
+        ("sealed", sealed.clone(), true),
+        ("signed", signed.clone(), true),
+        ("opaque", sign(&sealed, "--opaque"), true),
+        ("pem", typed(p7m, &pem), true),
+        ("unencoded", typed(p7m, base64), true),
+        (
+            "notice",
+            signed.replace(
+                "This is a cryptographically signed message in MIME format.",
+                "This is an S/MIME signed message",
+            ),
+            true,
+        ),
+        (
+            "pem-text",
+            typed("text/plain", &format!("{pem}\n{SECRET}\n")),
+            false,
+        ),
+        ("pem-only-text", typed("text/plain", &pem), false),
+        ("pem-words", typed(p7m, &format!("{SECRET}\n{pem}")), false),
+        ("pem-behind", typed(p7m, &format!("{pem}{SECRET}\n")), false),
+        (
+            "footer",
+            typed(&encoded, &format!("{base64}\n\n-- \n{SECRET}\n")),
+            false,
+        ),
+        (
+            "letters",
+            typed(&encoded, &format!("{base64}\n\n{SECRET}\n")),
+            false,
+        ),
+        (
+            "uncoded",
+            typed(p7m, &format!("{base64}\n-- \n{SECRET}\n")),
+            false,
+        ),
+        (
+            "claims",
+            typed(
+                "text/plain; smime-type=enveloped-data",
+                &format!("{SECRET}\n{pem}"),
+            ),
+            false,
+        ),
+        (
+            "two-types",
+            typed(&format!("text/plain\nContent-Type: {encoded}"), base64),
+            false,
+        ),
+        (
+            "third",
+            signed.replace(
+                &closing,
+                &format!("{delimiter}\nContent-Type: text/plain\n\n{SECRET}\n{closing}"),
+            ),
+            false,
+        ),
+        ("epilogue", format!("{signed}\n{SECRET}\n"), false),
+        (
+            "preamble",
+            signed.replacen(delimiter, &format!("\n{SECRET}\n{delimiter}"), 1),
+            false,
+        ),
+        (
+            "enclosed",
+            typed(
+                "multipart/signed; boundary=zz",
+                &format!(
+                    "Content-Type: {encoded}\n\n{base64}\n--zz\nContent-Type: text/plain\n\n{SECRET}\n"
+                ),
+            ),
+            false,
+        ),
+        (
+            "inside-opaque",
+            sign(
+                &typed(&encoded, &format!("{base64}\n\n-- \n{SECRET}\n")),
+                "--opaque",
+            ),
+            false,
+        ),
+    ];
+    for (name, message, _) in &cases {
+        sandbox.write(&format!("A/{name}.eml"), message);
+    }
+    encrypt(&sandbox, &pki, "--no-originals").expect(0);
+    let outcomes = outcomes(&sandbox);
+    for (name, message, stays) in &cases {
+        let written = std::fs::read(sandbox.path().join(format!("OUT/A/{name}.eml")))
+            .or_else(|_| std::fs::read(sandbox.path().join(format!("OUT/{name}.eml"))))
+            .unwrap();
+        let outcome = if *stays { "kept" } else { "encrypted" };
+        assert_eq!(outcomes[*name].0, outcome, "{name}");
+        assert_eq!(written == message.as_bytes(), *stays, "{name}");
+        if !stays {
+            let object = sandbox.write("y.p7m", object_of(&written));
+            let inside = by_openssl(&pki, "bob", &object).expect("Bob reads it");
+            let inside = String::from_utf8_lossy(&inside).into_owned();
+            let holds_secret = |text: &str| text.contains(SECRET);
+            assert_eq!(holds_secret(&inside), holds_secret(message), "{name}");
+            assert!(!holds_secret(&String::from_utf8_lossy(&written)), "{name}");
+        }
+    }
+}
+
+#[test]
+fn nobody_is_left_in_a_header_that_another_reader_reads_otherwise() {
+    let (sandbox, pki) = (Sandbox::new(), pki());
+    let to = "To: bob@example.org\n";
+    let many = format!("{to}{}Bcc: eve@example.org\n", "X: y\n".repeat(100_001));
+    let cases = [
+        // Each beside what it is mistaken for.
+        ("folded", "To: bob@example.org,\n eve@example.org\n", ""),
+        (
+            "misfolded",
+            "To: bob@example.org,\neve@example.org\n",
+            "recipient-unreadable",
+        ),
+        (
+            "bcc-folded",
+            "To: bob@example.org\nBcc:\n eve@example.org\n",
+            "",
+        ),
+        (
+            "bcc-misfolded",
+            "To: bob@example.org\nBcc:\neve@example.org\n",
+            "recipient-unreadable",
+        ),
+        (
+            "bcc-name",
+            "To: bob@example.org\nBcc: eve@example.org,\nthe others\n",
+            "recipient-unreadable",
+        ),
+        (
+            "resent",
+            "To: bob@example.org\nResent-To: x@example.org\nthe others\n",
+            "recipient-unreadable",
+        ),
+        ("line", "To: bob@example.org\nX: y\na line\nY: z\n", ""),
+        (
+            "address-line",
+            "To: bob@example.org\nX: y\neve@example.org\nY: z\n",
+            "recipient-unreadable",
+        ),
+        (
+            "address-name",
+            "To: bob@example.org\neve@example.org: x\n",
+            "recipient-unreadable",
+        ),
+        (
+            "envelope",
+            "To: bob@example.org\nX: y\n>From eve@example.org Mon\nY: z\n",
+            "",
+        ),
+        ("spaced", "To : bob@example.org\n", ""),
+        (
+            "hidden",
+            "To: bob@example.org\nX: y\rCc: eve@example.org\n",
+            "recipient-unreadable",
+        ),
+        ("many", &many, "limit-header"),
+    ];
+    for (name, fields, _) in &cases {
+        let fields = format!("Subject: plans\nMIME-Version: 1.0\n{fields}");
+        sandbox.write(
+            &format!("A/{name}.eml"),
+            letter(&fields).replacen("\nSubject: plans\nDate", "\nDate", 1),
+        );
+    }
+    let [bob, eve] = ["bob", "eve"].map(|name| pki.certificate(name).display().to_string());
+    let line = format!("encrypt - --to-recipients --to {bob} --to {eve} --now {LATER}");
+    let junk = letter("To: bob@example.org\nB\u{1}cc: eve@example.org\n");
+    let ran = sandbox.line_with_input(&line, junk.as_bytes()).expect(3);
+    assert_eq!(ran.stdout, "");
+    assert!(
+        ran.stderr.contains("recipient-unreadable"),
+        "{}",
+        ran.stderr
+    );
+    // No blank line parts the last field from what follows.
+    let unparted = "From: ann@example.org\nSubject: plans\nTo: bob@example.org";
+    let last = format!("{unparted},\neve@example.org\n\n{SECRET}\n");
+    sandbox.write("A/last.eml", last);
+    sandbox.write("A/parted.eml", format!("{unparted}\n\neve@example.org\n"));
+    encrypt(&sandbox, &pki, "--no-originals").expect(3);
+    let outcomes = outcomes(&sandbox);
+    let more = [("last", "", "recipient-unreadable"), ("parted", "", "")];
+    for (name, _, reason) in cases.iter().chain(&more) {
+        let outcome = if reason.is_empty() {
+            "encrypted"
+        } else {
+            "refused"
+        };
+        let said = &outcomes[*name];
+        assert_eq!((&said.0[..], &said.1[..]), (outcome, *reason), "{name}");
+    }
+    for file in files_below(&sandbox.path().join("OUT/A")) {
+        let text = String::from_utf8_lossy(&std::fs::read(&file).unwrap()).into_owned();
+        assert!(!text.contains(SECRET), "{}", file.display());
+    }
+}
+
+#[test]
+fn no_hash_of_what_was_readable_is_published() {
+    let (sandbox, pki) = (Sandbox::new(), pki());
+    let stamp = format!("X-P7mill-Original-SHA256: {}\n", "0".repeat(64));
+    sandbox.write("A/1.eml", letter(&format!("To: bob@example.org\n{stamp}")));
+    let ran = encrypt(&sandbox, &pki, "--stamp").expect(2);
+    assert!(ran.stderr.contains("--stamp"), "{}", ran.stderr);
+    assert!(!sandbox.path().join("OUT").exists());
+    encrypt(&sandbox, &pki, "").expect(0);
+    let files = files_below(&sandbox.path().join("OUT/A"));
+    let text = std::fs::read_to_string(&files[0]).unwrap();
+    assert!(text.contains("To: bob@example.org\nSubject"), "{text}");
+    // Of what was encrypted before, and is again, it tells nothing.
+    std::fs::rename(&files[0], sandbox.path().join("A/1.eml")).unwrap();
+    let line = format!(
+        "reencrypt A --keys {} --to {} --mode content --cipher auto --stamp --out NEW --now {LATER}",
+        pki.keys_of(&["bob"]).display(),
+        pki.certificate("eve").display()
+    );
+    sandbox.line(&line).expect(0);
+    let text = std::fs::read_to_string(&files_below(&sandbox.path().join("NEW/A"))[0]).unwrap();
+    assert!(text.starts_with("X-P7mill-Original-SHA256: "), "{text}");
+}
+
 #[test]
 fn what_was_left_out_is_not_called_restored() {
     let (sandbox, pki) = (Sandbox::new(), pki());
@@ -328,7 +603,7 @@ fn what_may_be_mail_and_was_not_read_is_not_among_what_is_encrypted() {
         "A/tree/m.eml.gz",
         "A/tree/odd.eml",
     ];
-    let zipped = |name: &str| name.ends_with(".gz") || name.contains("0009");
+    let zipped = |name: &str| name.contains(".eml.gz") || name.contains("0009");
     for name in unread {
         let magic: &[u8] = if zipped(name) { b"\x1f\x8b\x08\0" } else { b"" };
         let text = if name.contains("hidden") {

@@ -60,7 +60,7 @@ fn object(name: String, message: Vec<u8>) -> Option<Object> {
             Some(Kind::Cms) => (None, find::object(&tree, part)),
             _ => continue,
         };
-        let der = der?.into_owned();
+        let der = der?.bytes.into_owned();
         drop(tree);
         return Some(Object {
             name,

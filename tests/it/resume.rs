@@ -8,6 +8,8 @@ use std::process::{Child, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::support::trees::{differences, files, incidental};
 use crate::support::{Sandbox, repository};
 
@@ -363,7 +365,12 @@ fn other_options_on_an_existing_out_are_refused() {
 fn the_second_of_two_runs_is_turned_away() {
     let sandbox = Sandbox::new();
     let child = start_until(&sandbox, golden().journal * 5 / 100);
-    sandbox.run(arguments("OUT")).expect(11);
+    // Held where it is, so that it cannot end before the second one begins.
+    let first = Pid::from_child(&child);
+    kill_process(first, Signal::STOP).unwrap();
+    let second = sandbox.run(arguments("OUT"));
+    kill_process(first, Signal::CONT).unwrap();
+    second.expect(11);
     let output = child.wait_with_output().unwrap();
     assert_eq!(
         output.status.code(),

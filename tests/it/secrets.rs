@@ -389,6 +389,49 @@ fn a_file_of_secrets_that_others_can_read_or_that_holds_no_key_is_refused() {
     assert!(!sandbox.path().join("OUT").exists());
 }
 
+/// A key that is not the message's makes letters of a block now and then.
+#[test]
+fn letters_alone_do_not_prove_a_key() {
+    let sandbox = Sandbox::new();
+    sandbox.write("keys", format!("{KEY_16}\n{KEY_24}\n"));
+    fs::create_dir(sandbox.path().join("mail")).unwrap();
+    for (cipher, key) in [("des3", KEY_24), ("aes-128-cbc", KEY_16)] {
+        for (name, text) in [
+            ("seven", "letters"),
+            ("fifteen", "fifteen letters"),
+            ("header", "Content-Type: a/b\r\n\r\nhi"),
+            (
+                "text",
+                "This has no header and is longer than two blocks are..",
+            ),
+        ] {
+            sandbox.write("letter", text);
+            let line = format!(
+                "cms -EncryptedData_encrypt -binary -{cipher} -secretkey {key} -in letter -out mail/{cipher}-{name}.eml \
+                 -from ann@example.org -to olga@example.org -subject {name}"
+            );
+            openssl(sandbox.path(), &line).expect(&line);
+        }
+    }
+    sandbox
+        .line("decrypt mail --out OUT --message-key-file keys")
+        .expect(3);
+    let found = by_name(&sandbox);
+    for (name, outcome) in [
+        ("des3-seven", "undecryptable"),
+        ("des3-fifteen", "undecryptable"),
+        ("des3-header", "decrypted"),
+        ("des3-text", "decrypted"),
+        // Nine bytes of padding prove the key by themselves.
+        ("aes-128-cbc-seven", "decrypted"),
+        ("aes-128-cbc-fifteen", "undecryptable"),
+        ("aes-128-cbc-header", "decrypted"),
+        ("aes-128-cbc-text", "decrypted"),
+    ] {
+        assert_eq!(found[name].at("outcome"), outcome, "{name}");
+    }
+}
+
 #[test]
 fn who_needs_a_passphrase_for_a_message_is_told_so() {
     let sandbox = sealed(&[("pwri", "-encrypt -aes-256-cbc -pwri_password another")]);

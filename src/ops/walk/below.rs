@@ -222,10 +222,8 @@ impl Walker<'_> {
         };
         // Whoever attaches a message can write any Received field into it: it arrived with its
         // carrier; where that does not tell, only the signer says when it was signed.
-        let own = Facts {
-            received: mail.sent.received,
-            ..Facts::of(&headers, section, None)
-        };
+        let mut own = Facts::of(&headers, section, None);
+        own.received = mail.sent.received;
         let slot = self.findings.messages.len();
         self.findings.messages.push(own.clone().finding());
         let entity = walk(self, mail.judging(&own), place.attached());

@@ -210,7 +210,9 @@ fn numbers(facts: &Facts<'_>) -> Markup {
                 @let judged: u64 = totals.verdicts.values().sum();
                 (number_of("signed messages valid", &html! { (number(valid)) small { " of " (number(judged)) } }))
             }
-            (number_of("encrypted, no key opens", &html! { (number(totals.closed())) }))
+            @if facts.told.looks_for_keys() {
+                (number_of("encrypted, no key opens", &html! { (number(totals.closed())) }))
+            }
             (number_of("failures", &count("failures", totals.failed())))
         }
     }
@@ -502,8 +504,16 @@ fn unreadable(facts: &Facts<'_>) -> Markup {
     html! {
         section #unreadable {
             h2 { "Unreadable mail, by missing key" }
-            (beyond_key_files(totals))
-            @if rows.is_empty() {
+            @if !facts.told.looks_for_keys() {
+                p {
+                    code { (show(&facts.told.command)) } " opens nothing that is encrypted, and does not ask whose keys would. "
+                    code { "scan" } " does."
+                }
+            } @else {
+                (beyond_key_files(totals))
+            }
+            @if !facts.told.looks_for_keys() {
+            } @else if rows.is_empty() {
                 p { "No encrypted message waits for a key." }
             } @else {
                 p {

@@ -145,7 +145,10 @@ pub(crate) fn objects(files: &[(String, Vec<u8>)]) -> Vec<(String, Vec<u8>)> {
                 continue;
             }
             if let Some(object) = find::object(&tree, part) {
-                out.push((format!("{name}/{}", part.section), object.into_owned()));
+                out.push((
+                    format!("{name}/{}", part.section),
+                    object.bytes.into_owned(),
+                ));
             }
         }
     }
