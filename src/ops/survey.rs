@@ -29,7 +29,10 @@ pub fn recipients(
             kind: kind(recipient),
             issuer: String::new(),
             serial: String::new(),
-            ski: String::new(),
+            ski: match recipient {
+                RecipientInfo::Kekri { key_id, .. } => hex(key_id),
+                _ => String::new(),
+            },
             key_encryption: key_encryption(recipient),
             content_encryption: content_encryption.clone(),
             key_status: KeyStatus::Password,

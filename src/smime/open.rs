@@ -156,6 +156,9 @@ impl Effort {
 pub enum Opener {
     /// A recipient's private key.
     Key(Arc<PrivateKey>),
+    /// A key without a certificate, found by trial, and which recipient's it proved to be: counted
+    /// from 0 as [`ids`] has them, one for a RecipientInfo that has none.
+    BareKey(Arc<PrivateKey>, usize),
     /// A passphrase or a shared key, by its place: `FILE:LINE`.
     Secret(String),
 }
@@ -318,25 +321,28 @@ fn try_bare_keys(
         .sealed
         .recipients()
         .iter()
-        .flat_map(|recipient| {
+        .enumerate()
+        .flat_map(|(at, recipient)| {
             let keys = originators.keys.keyring.bare().iter();
-            keys.map(move |key| (recipient, key))
+            keys.map(move |key| (at, recipient, key))
         });
-    for (recipient, key) in trials.take(MOST) {
+    for (at, recipient, key) in trials.take(MOST) {
         if !(may.key)(key) {
             continue;
         }
-        for id in ids(recipient) {
+        for (place, id) in ids(recipient).iter().enumerate() {
             effort.trial()?;
             if let Unwrapped::Key(cek, _) =
-                unwrap::unwrap(recipient, &id, key, content.cipher, originators)
+                unwrap::unwrap(recipient, id, key, content.cipher, originators)
                 && let Some(plaintext) = content.decrypt(&cek, false)
             {
+                let before = originators.sealed.recipients().iter().take(at);
+                let before: usize = before.map(|recipient| ids(recipient).len().max(1)).sum();
                 return Ok(Some(Opened {
                     plaintext,
                     cek,
                     cipher: content.cipher,
-                    opener: Opener::Key(key.clone()),
+                    opener: Opener::BareKey(key.clone(), before + place),
                 }));
             }
         }
@@ -346,7 +352,10 @@ fn try_bare_keys(
 
 fn closed_without_key(sealed: Sealed<'_>, keyring: &KeyRing) -> Closed {
     let recipients = sealed.recipients();
-    let named = recipients.iter().flat_map(ids).next().is_some();
+    // A key encapsulation names its recipient, whose key would not help.
+    let named = recipients
+        .iter()
+        .any(|recipient| recipient.kem().is_none() && !ids(recipient).is_empty());
     if !named && shared::wanted(sealed) {
         Closed::NoSecret
     } else if !named && !recipients.is_empty() {

@@ -220,6 +220,70 @@ fn made(message: &[u8], name: &str, with_key: bool) -> Made {
     }
 }
 
+/// However the entity is wrapped, as many of its bytes are unsigned.
+#[test]
+fn unsigned_bytes_are_counted_where_the_signature_lies() {
+    let signed = clear_signed(TEXT);
+    let whole = mixed(&[
+        &signed,
+        "Content-Type: text/plain\r\n\r\nA footer of the list.\r\n",
+    ]);
+    let body = whole.split_once("\r\n\r\n").unwrap().1;
+    // The line end before a boundary belongs to the boundary.
+    let unsigned = (body.len() - signed.len()).to_string();
+    let zipped = object("compressed-data", &compressed(&whole));
+    let cases = [
+        whole.clone(),
+        zipped.clone(),
+        object("compressed-data", &compressed(&zipped)),
+        object("enveloped-data", &encrypted(&whole)),
+        object("enveloped-data", &encrypted(&zipped)),
+    ];
+    for entity in cases {
+        let made = migrate(format!("{FROM_OLGA}{entity}"), true);
+        let row = &made.rows[0];
+        assert_eq!(made.signatures[0].at("coverage"), "partial", "{entity}");
+        assert_eq!(row.at("unsigned_bytes"), unsigned, "{entity}");
+    }
+    for (entity, unsigned) in [
+        (signed.clone(), "0"),
+        (object("enveloped-data", &encrypted(&signed)), "0"),
+        (TEXT.to_owned(), ""),
+        // Nothing intact: all of the content.
+        (signed.replace("at ten", "at two"), &TEXT.len().to_string()),
+    ] {
+        let made = migrate(format!("{FROM_OLGA}{entity}"), true);
+        let found = made.rows[0].at("unsigned_bytes");
+        assert_eq!(found, unsigned, "{entity}");
+    }
+}
+
+/// One byte of a known content type damaged; another last arc is another type.
+#[test]
+fn a_damaged_content_type_is_damage_and_an_unknown_one_is_unknown() {
+    let der = encrypted(TEXT);
+    let at = der
+        .windows(9)
+        .position(|at| at == [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 3]);
+    let at = at.unwrap();
+    for (offset, byte, outcome, reason) in [
+        (5, 0x0a, "malformed", "cms-malformed"),
+        (8, 0x4d, "unsupported", "unsupported-content"),
+    ] {
+        let mut changed = der.clone();
+        changed[at + offset] = byte;
+        let made = migrate(
+            format!("{FROM_OLGA}{}", object("enveloped-data", &changed)),
+            true,
+        );
+        let row = &made.rows[0];
+        assert_eq!((row.at("outcome"), row.at("reason")), (outcome, reason));
+        if outcome == "malformed" {
+            assert_eq!(row.at("header_conflicts"), "");
+        }
+    }
+}
+
 #[test]
 fn compressed_and_digested_layers_are_walked_through() {
     let zip = |content: &str| object("compressed-data", &compressed(content));

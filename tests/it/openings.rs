@@ -138,7 +138,11 @@ fn what_openssl_cannot_make_opens_too() {
         );
     }
     // Named, though nobody here could open it.
-    assert_eq!(found["bad-kem"].at("outcome"), "no-key");
+    let kem = &found["bad-kem"];
+    assert_eq!(
+        (kem.at("outcome"), kem.at("reason")),
+        ("unsupported", "unsupported-recipient")
+    );
     let recipients = rows(&report.join("recipients.csv"));
     let kem = recipients
         .iter()
@@ -488,6 +492,11 @@ fn a_bare_key_opens_what_nothing_else_does() {
     all_are(&found, "decrypted", "");
     let row = &by_name(&sandbox.path().join("OUT/report"))["rsa"];
     assert_eq!(row.at("opened_with"), "1.key");
+    let recipients = rows(&sandbox.path().join("OUT/report/recipients.csv"));
+    assert!(recipients.len() >= FOUR.len());
+    for row in recipients {
+        assert_eq!(row.at("key_status"), "open", "{}", row.at("message_id"));
+    }
     let other = folder(
         &sandbox,
         "other",

@@ -95,6 +95,10 @@ impl Walker<'_> {
                 None => {}
             }
             if found.is_smime() {
+                if !attached {
+                    let whole = tree.parts.get(index).map_or(0, |whole| whole.body.len());
+                    entity.count_unsigned(whole, part.entity.len(), &found);
+                }
                 entity.add_part(found, attached);
             }
         }
@@ -261,8 +265,7 @@ impl Walker<'_> {
                 .map(|pieces| Replacement::Entity(rewrite::apply(bytes, &pieces))),
             ..Entity::plain()
         };
-        let body_len = bytes.len().saturating_sub(headers.body_start());
-        self.describe(slot, &own, entity, body_len);
+        self.describe(slot, &own, entity);
         told
     }
 }

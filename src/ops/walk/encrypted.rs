@@ -12,7 +12,7 @@ use crate::text::hex;
 
 use super::entity::{self, Entity, Mail, Place, Replacement, addresses};
 use super::{Walker, anew};
-use crate::ops::outcome::{Action, ContentIntegrity, Reason};
+use crate::ops::outcome::{Action, ContentIntegrity, KeyStatus, Reason};
 use crate::ops::{Opening, survey};
 
 impl Walker<'_> {
@@ -37,6 +37,7 @@ impl Walker<'_> {
         if names_len(sealed.recipients()) > MOST_NAMES {
             return Entity::limit(Some(form), LimitExceeded("limit-recipients"));
         }
+        let first_recipient = self.findings.recipients.len();
         self.findings.recipients.extend(survey::recipients(
             self.context,
             mail.judged,
@@ -80,6 +81,10 @@ impl Walker<'_> {
             Err(closed) => {
                 let (action, reason) = entity::closed_words(closed);
                 let visible = matches!(action, Action::Malformed | Action::Refused);
+                if action == Action::Malformed {
+                    // What is damaged keeps no promise of its form.
+                    entity.content_integrity = None;
+                }
                 if place.opening != Opening::Look || visible {
                     (entity.action, entity.reason) = (action, reason);
                 }
@@ -96,6 +101,16 @@ impl Walker<'_> {
                     None => key.name.clone(),
                 });
                 entity.opened_for = addresses(key);
+            }
+            Opener::BareKey(key, row) => {
+                entity.opened_with = Some(key.name.clone());
+                // The key had no name; the recipient that it opened has one.
+                if let Some(row) = self.findings.recipients.get_mut(first_recipient + row) {
+                    row.key_status = KeyStatus::Open;
+                    if !row.address.is_empty() {
+                        entity.opened_for = vec![row.address.clone()];
+                    }
+                }
             }
             Opener::Secret(name) => entity.opened_with = Some(name.clone()),
         }
@@ -200,7 +215,7 @@ impl Walker<'_> {
             }
         }
         entity.judgement = inner.judgement;
-        entity.signed_bytes = inner.signed_bytes;
+        entity.unsigned_bytes = inner.unsigned_bytes;
         // What is wrong deeper inside is told, and does not close what was opened.
         if inner.action.is_failure() && entity.reason.is_none() {
             entity.reason = Some(match inner.reason {

@@ -181,8 +181,9 @@ pub(super) struct Entity {
     pub(super) replacement: Option<Replacement>,
     pub(super) surviving: Vec<usize>,
     pub(super) judgement: Judgement,
-    /// Bytes that intact signatures cover; all of it where the chain is signed.
-    pub(super) signed_bytes: Option<u64>,
+    /// Bytes that no intact signature covers, counted in the entity that holds the signature, as it
+    /// reads once the layers around it are opened. None without a signature.
+    pub(super) unsigned_bytes: Option<u64>,
     pub(super) content_encryption: Option<String>,
     pub(super) content_integrity: Option<ContentIntegrity>,
     pub(super) opened_with: Option<String>,
@@ -204,7 +205,7 @@ impl Entity {
             replacement: None,
             surviving: Vec::new(),
             judgement: Judgement::default(),
-            signed_bytes: None,
+            unsigned_bytes: None,
             content_encryption: None,
             content_integrity: None,
             opened_with: None,
@@ -264,6 +265,8 @@ impl Entity {
     /// A layer whose structure is not what it claims.
     pub(super) fn malformed(form: &'static str) -> Self {
         let mut entity = Self::of(form, Action::Malformed, Some("cms-malformed"));
+        // Whatever header it protects was not read.
+        entity.header_conflicts = None;
         entity.judgement.invalid = matches!(form, "clear-signed" | "opaque-signed");
         entity
     }
@@ -306,6 +309,14 @@ impl Entity {
         entity
     }
 
+    /// Counts what a part of `len` bytes leaves unsigned of the `whole`: of all the rest, everything.
+    pub(super) fn count_unsigned(&mut self, whole: usize, len: usize, found: &Self) {
+        if let Some(within) = found.unsigned_bytes {
+            let left = self.unsigned_bytes.unwrap_or(whole as u64);
+            self.unsigned_bytes = Some(left.saturating_sub(len as u64) + within);
+        }
+    }
+
     /// Counts a part (or, where `attached`, a message that was judged by itself) of this entity.
     pub(super) fn add_part(&mut self, found: Self, attached: bool) {
         self.parts += found.parts.max(1);
@@ -331,9 +342,6 @@ impl Entity {
         self.judgement.deciding.extend(found.judgement.outer);
         self.judgement.partial = !self.judgement.deciding.is_empty();
         self.judgement.invalid |= found.judgement.invalid;
-        if let Some(bytes) = found.signed_bytes {
-            *self.signed_bytes.get_or_insert(0) += bytes;
-        }
         if self.content_encryption.is_none() {
             self.content_encryption = found.content_encryption;
             self.content_integrity = found.content_integrity;
@@ -378,16 +386,28 @@ pub(super) fn mislabelled(tree: &Tree<'_>, index: usize) -> Entity {
     Entity::malformed(form)
 }
 
+const FORMS: [(cms::oid::Oid<'static>, &str); 6] = [
+    (cms::oid::SIGNED_DATA, "opaque-signed"),
+    (cms::oid::ENVELOPED_DATA, "enveloped"),
+    (cms::oid::AUTH_ENVELOPED_DATA, "auth-enveloped"),
+    (cms::oid::ENCRYPTED_DATA, "encrypted"),
+    (cms::oid::DIGESTED_DATA, "digested"),
+    (cms::oid::COMPRESSED_DATA, "compressed"),
+];
+
+/// Whether a content type is one of ours but for one byte on the way to its last arc: damage, since
+/// nobody registers types there. Another last arc is another type.
+pub(super) fn is_damaged_type(content_type: cms::oid::Oid<'_>) -> bool {
+    FORMS.iter().any(|(oid, _)| {
+        let pairs = || oid.0.iter().zip(content_type.0);
+        oid.0.len() == content_type.0.len()
+            && oid.0.last() == content_type.0.last()
+            && pairs().filter(|(ours, theirs)| ours != theirs).count() == 1
+    })
+}
+
 pub(super) fn form_of_type(content_type: cms::oid::Oid<'_>) -> Option<&'static str> {
-    let forms = [
-        (cms::oid::SIGNED_DATA, "opaque-signed"),
-        (cms::oid::ENVELOPED_DATA, "enveloped"),
-        (cms::oid::AUTH_ENVELOPED_DATA, "auth-enveloped"),
-        (cms::oid::ENCRYPTED_DATA, "encrypted"),
-        (cms::oid::DIGESTED_DATA, "digested"),
-        (cms::oid::COMPRESSED_DATA, "compressed"),
-    ];
-    forms
+    FORMS
         .into_iter()
         .find(|(oid, _)| *oid == content_type)
         .map(|(_, form)| form)

@@ -19,7 +19,7 @@ use crate::message::headers::{Encoding, Headers, LineEnding};
 use crate::message::parts::{self, Tree};
 use crate::message::rewrite::{self, Piece};
 use crate::message::transfer;
-use crate::smime::find::{self, Kind};
+use crate::smime::find::{self, Beside, Kind};
 use crate::smime::open::{Effort, Sealed};
 
 use super::facts::Facts;
@@ -66,11 +66,15 @@ pub fn message(context: &Context, input: &Input<'_>, opening: Opening) -> Outcom
         judged: &facts,
     };
     let entity = if input.cms {
-        walker.bare_object(mail, input.bytes, place)
+        let entity = walker.bare_object(mail, input.bytes, place);
+        Entity {
+            // There is no outer header that another could differ from.
+            header_conflicts: None,
+            ..entity
+        }
     } else {
         walker.entity(mail, input.bytes, place)
     };
-    let body_len = input.bytes.len().saturating_sub(headers.body_start());
     let mut edits = entity
         .replacement
         .as_ref()
@@ -90,7 +94,7 @@ pub fn message(context: &Context, input: &Input<'_>, opening: Opening) -> Outcom
             attached.unchanged_because(entity.action, "carrier-unchanged");
         }
     }
-    walker.describe(0, &facts, entity, body_len);
+    walker.describe(0, &facts, entity);
     Outcome {
         findings: walker.findings,
         certificates: walker.certificates,
@@ -205,6 +209,9 @@ impl Walker<'_> {
         let headers = Headers::parse(entity);
         let mut entity = self.object(mail, &object, Some(&headers), place.beside(beside));
         entity.keep_words(beside);
+        if beside != Beside::Nothing {
+            entity.unsigned_bytes = None;
+        }
         entity
     }
 
@@ -269,6 +276,9 @@ impl Walker<'_> {
             ),
             Content::Digested(data) => self.digested(mail, data, place),
             Content::Compressed(data) => self.compressed(mail, data, place),
+            Content::Other if entity::is_damaged_type(info.content_type) => {
+                Entity::malformed("other-encrypted")
+            }
             Content::Data(_) | Content::Other => {
                 entity::unsupported("other-encrypted", "unsupported-content", place.opening)
             }
@@ -287,7 +297,7 @@ impl Walker<'_> {
         }
     }
 
-    fn describe(&mut self, slot: usize, facts: &Facts, entity: Entity, body_len: usize) {
+    fn describe(&mut self, slot: usize, facts: &Facts, entity: Entity) {
         let signing = entity
             .judgement
             .deciding
@@ -295,9 +305,8 @@ impl Walker<'_> {
             .chain(&entity.judgement.outer)
             .find_map(|index| self.findings.signatures.get(*index));
         let time = signing.map(|signature| (signature.verdict_time, signature.time_source));
-        let chain_signed = !entity.judgement.partial
-            && signing.is_some_and(|signature| signature.coverage == Coverage::Full)
-            && entity.signed_bytes.is_some_and(|bytes| bytes > 0);
+        let whole = !entity.judgement.partial
+            && signing.is_some_and(|signature| signature.coverage == Coverage::Full);
         let Some(message) = self.findings.messages.get_mut(slot) else {
             return;
         };
@@ -308,13 +317,8 @@ impl Walker<'_> {
             reason: entity.reason,
             verdict_time: time.map(|(time, _)| time),
             time_source: time.map(|(_, source)| source),
-            unsigned_bytes: entity.signed_bytes.map(|bytes| {
-                if chain_signed {
-                    0
-                } else {
-                    (body_len as u64).saturating_sub(bytes)
-                }
-            }),
+            // What stands beside was seen and not counted.
+            unsigned_bytes: entity.unsigned_bytes.filter(|bytes| whole || *bytes > 0),
             judgement: entity.judgement,
             sent_to: if entity.content_encryption.is_some() {
                 facts.sent_to()

@@ -91,14 +91,13 @@ impl Walker<'_> {
         let intact = self.any_intact(&signed);
         let mut inner = self.part(mail, tree, content, inner_place);
         inner.keep_words(beside);
-        let signature_len = signature_part.entity.len();
-        let signed_bytes = Some(if intact {
-            (entity.len() + signature_len) as u64
-        } else {
-            0
-        });
+        let around = whole.body.len();
+        let around = around.saturating_sub(entity.len() + signature_part.entity.len());
+        let unsigned = unsigned_within(intact, &inner, entity.len());
+        let more = parts_beside || cut || beside != Beside::Nothing;
+        let unsigned_bytes = Some(unsigned + if more { around as u64 } else { 0 });
         Entity {
-            signed_bytes,
+            unsigned_bytes,
             ..Entity::signed("clear-signed", signed, false, inner)
         }
     }
@@ -138,9 +137,9 @@ impl Walker<'_> {
             Ok(()) => self.content(mail, data.content_type, &content, inner_place),
             Err(limit) => Entity::limit(None, limit),
         };
-        let signed_bytes = Some(if intact { content.len() as u64 } else { 0 });
+        let unsigned_bytes = Some(unsigned_within(intact, &inner, content.len()));
         Entity {
-            signed_bytes,
+            unsigned_bytes,
             ..Entity::signed("opaque-signed", signed, data.signers.is_empty(), inner)
         }
     }
@@ -306,6 +305,16 @@ impl Walker<'_> {
                 }),
             }
         }
+    }
+}
+
+/// What a signed layer leaves unsigned of its content of `len` bytes: where its own signature is
+/// not intact, one inside may be.
+fn unsigned_within(intact: bool, inner: &Entity, len: usize) -> u64 {
+    if intact {
+        0
+    } else {
+        inner.unsigned_bytes.unwrap_or(len as u64)
     }
 }
 

@@ -7,7 +7,7 @@ use crate::message::headers::Headers;
 use crate::message::parts::Tree;
 use crate::message::tnef::{self, Attachment, Tnef};
 use crate::ops::outcome::{Action, Reason};
-use crate::smime::find;
+use crate::smime::find::{self, Beside};
 
 use super::entity::{self, Entity, Mail, Place, Replacement};
 use super::{Walker, anew};
@@ -35,6 +35,9 @@ impl Walker<'_> {
         let beside = found.beside.max(anew::around(tree, part));
         let mut entity = self.enclosed_entity(mail, &found.bytes, place.beside(beside));
         entity.keep_words(beside);
+        if beside != Beside::Nothing {
+            entity.unsigned_bytes = None;
+        }
         entity
     }
 
@@ -95,6 +98,7 @@ impl Walker<'_> {
             }
             let new = found.replacement.take();
             if found.is_smime() {
+                whole.count_unsigned(stream.len(), file.data.len(), &found);
                 whole.add_part(found, false);
             }
             whole.replacement = whole.replacement.or(new);
