@@ -427,21 +427,6 @@ pub fn is_container(part: &Part) -> bool {
         || part.content_type.kind.starts_with("message/")
 }
 
-/// Whether a part is one whole CMS object and nothing else, in whatever way a reader takes it: no
-/// words around it, behind it, or in a header that can be read in two ways.
-pub fn stands_alone(tree: &Tree<'_>, part: &Part) -> bool {
-    let headers = tree.headers(part);
-    !is_container(part)
-        && !headers.is_odd()
-        && headers.count("Content-Type") <= 1
-        && headers.count("Content-Transfer-Encoding") <= 1
-        && object(tree, part).is_some_and(|object| {
-            object.beside == Beside::Nothing
-                && cms::parse(&object.bytes)
-                    .is_ok_and(|info| behind(&object.bytes, info.trailing) == Beside::Nothing)
-        })
-}
-
 fn is_cms_type(kind: &str) -> bool {
     matches!(
         kind,
