@@ -31,18 +31,30 @@ pub(crate) fn read(object: &[u8]) -> Option<Read> {
     if !output.status.success() {
         return Some(Err("the program fails".to_owned()));
     }
-    Some(Ok(summary(&String::from_utf8_lossy(&output.stdout))))
+    let printed = String::from_utf8_lossy(&output.stdout);
+    if breaks_off(&printed) {
+        return Some(Err("its print breaks off".to_owned()));
+    }
+    Some(Ok(summary(&printed)))
+}
+
+/// Whether a SignerInfo was begun and not ended: an attribute whose value is no element stops the
+/// program, which then reports success.
+fn breaks_off(printed: &str) -> bool {
+    lines(printed, 8, &["digestAlgorithm"]) != lines(printed, 8, &["signatureAlgorithm"])
+}
+
+/// How many lines at an indent are one of `words`.
+fn lines(printed: &str, indent: usize, words: &[&str]) -> usize {
+    printed
+        .lines()
+        .filter(|line| line.len() - line.trim_start().len() == indent)
+        .filter(|line| words.contains(&line.trim().trim_end_matches(':')))
+        .count()
 }
 
 fn summary(printed: &str) -> Summary {
-    let count = |indent: usize, words: &[&str]| {
-        let found = printed
-            .lines()
-            .filter(|line| line.len() - line.trim_start().len() == indent)
-            .filter(|line| words.contains(&line.trim().trim_end_matches(':')))
-            .count();
-        vec![String::new(); found]
-    };
+    let count = |indent: usize, words: &[&str]| vec![String::new(); lines(printed, indent, words)];
     let dotted = |field: &str| {
         let line = printed
             .lines()
