@@ -14,7 +14,8 @@ use super::interrupt::Interrupt;
 use super::options::{PassphraseArgs, TalkArgs};
 use super::printer::{Printer, Tone};
 use super::progress::Progress;
-use super::settings::{Request, Settings};
+use super::request::Request;
+use super::settings::Settings;
 use super::{paths, pipe};
 
 /// Runs an archive command; the exit code.

@@ -3,7 +3,8 @@
 //! | file | answers |
 //! |---|---|
 //! | [`args`] [`options`] [`values`] | what the command line may say |
-//! | [`settings`] [`paths`] [`unlock`] [`custody`] [`told`] | what that means: flags resolved, keys opened, the clock read |
+//! | [`request`] | what a command asks for |
+//! | [`settings`] [`cipher`] [`recipients`] [`cut`] [`paths`] [`unlock`] [`custody`] [`told`] | what that means: flags resolved, keys opened, the clock read |
 //! | [`scan`] [`verify`] [`harvest`] [`decrypt`] [`reencrypt`] [`encrypt`] [`sign`] [`migrate`] [`check`] [`restore`] [`store`] [`keys`] | a command each |
 //! | [`job`] [`pipe`] | an archive's run; standard input to standard output |
 //! | [`printer`] [`progress`] [`diagnostic`] | what a person sees |
@@ -11,7 +12,9 @@
 
 pub(crate) mod args;
 mod check;
+mod cipher;
 mod custody;
+mod cut;
 mod decrypt;
 pub(crate) mod diagnostic;
 mod encrypt;
@@ -25,7 +28,9 @@ mod paths;
 mod pipe;
 pub(crate) mod printer;
 mod progress;
+mod recipients;
 mod reencrypt;
+mod request;
 mod restore;
 
 mod scan;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use p7mill::{Error, Result, engine};
 
-use super::settings::Request;
+use super::request::Request;
 
 /// Whether PATH is standard input.
 pub(crate) fn is_stdin(path: &Path) -> bool {

@@ -7,7 +7,8 @@ use p7mill::{Error, Result};
 
 use super::job;
 use super::printer::Printer;
-use super::settings::{Request, Settings, Wanted};
+use super::request::{Request, Wanted};
+use super::settings::Settings;
 
 /// Refuses what makes no sense on a pipe, before anything is opened.
 pub(crate) fn check(request: &Request<'_>) -> Result<()> {

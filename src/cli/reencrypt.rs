@@ -7,7 +7,7 @@ use super::args::ReencryptArgs;
 use super::job;
 use super::options::TalkArgs;
 use super::printer::Printer;
-use super::settings::{Request, Wanted};
+use super::request::{Request, Wanted};
 
 /// Runs it; the exit code.
 pub(crate) fn run(arguments: &ReencryptArgs, talk: &TalkArgs, printer: &Printer) -> Result<u8> {

@@ -3,7 +3,6 @@
 //! The only reader of the system clock.
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,98 +12,24 @@ use p7mill::cert::crl;
 use p7mill::cert::policy::Profile;
 use p7mill::cert::pool::Pool;
 use p7mill::cert::trust::{self, Trust};
-use p7mill::crypto::cipher::ContentCipher;
 use p7mill::engine::{self, Earlier, Job};
 use p7mill::keys::MessageSecrets;
 use p7mill::keys::keyring::KeyRing;
 use p7mill::limits::Limits;
-use p7mill::ops::encrypt::{Directory, Encrypting};
+use p7mill::ops::encrypt::Encrypting;
 use p7mill::ops::sign::Signing;
 use p7mill::ops::{self, Clock, Opening, Plan, Task};
-use p7mill::report::redact::Hidden;
-use p7mill::report::shape::Shape;
-use p7mill::smime::seal::{self, Recipient};
+use p7mill::smime::seal;
 use p7mill::smime::sign::{CAPABILITIES, Form};
 use p7mill::store::{Status, Store};
-use p7mill::text::{escape_path, hex, rfc3339};
+use p7mill::text::{escape_path, rfc3339};
 use p7mill::{Error, Result};
 
-use super::options::{
-    Cipher, EncryptionArgs, Format, JudgingArgs, MessageKeyArgs, Mode, OutArgs, PassphraseArgs,
-    Program, RunArgs, SealArgs, ShapeArgs,
-};
-use super::{custody, job, paths, sign, told, unlock};
-
-/// What a command asks for, as its flags say it; what a command does not have is empty.
-#[derive(Default)]
-pub(crate) struct Request<'a> {
-    /// The command's name.
-    pub(crate) command: &'static str,
-    /// PATH.
-    pub(crate) paths: &'a [PathBuf],
-    /// `--keys`
-    pub(crate) keys: &'a [PathBuf],
-    /// How to open them.
-    pub(crate) passphrases: Option<&'a PassphraseArgs>,
-    /// `--message-passphrase-file`, `--message-key-file`, `--open-unaddressed`
-    pub(crate) messages: Option<&'a MessageKeyArgs>,
-    /// `--trust`
-    pub(crate) trust: &'a [OsString],
-    /// `--intermediates` and the clock.
-    pub(crate) judging: Option<&'a JudgingArgs>,
-    /// `--now`
-    pub(crate) now: Option<i64>,
-    /// `--store`
-    pub(crate) store: Option<&'a Path>,
-    /// Whether the run fills the store.
-    pub(crate) harvests: bool,
-    /// `--to`
-    pub(crate) to: &'a [PathBuf],
-    /// `--recovery`
-    pub(crate) recovery: &'a [PathBuf],
-    /// `--mode`, `--cipher`, `--for`
-    pub(crate) seal: Option<&'a SealArgs>,
-    /// `--out` and what goes with it.
-    pub(crate) out: Option<&'a OutArgs>,
-    /// `--report`
-    pub(crate) report: Option<&'a Path>,
-    /// `--format`
-    pub(crate) format: Option<Format>,
-    /// `--columns`, `--redact` and so on, where there is no `out`.
-    pub(crate) shape: Option<&'a ShapeArgs>,
-    /// `--hash`
-    pub(crate) hash: bool,
-    /// `--accept`, `-j`
-    pub(crate) run: Option<&'a RunArgs>,
-    /// What is done to each message.
-    pub(crate) task: Wanted<'a>,
-}
-
-/// What a command does to each message, before its flags are resolved.
-pub(crate) enum Wanted<'a> {
-    /// Layers are judged, and opened so far where there are keys; `--to` encrypts instead.
-    Mill(Opening),
-    /// Messages are signed.
-    Sign(sign::Wanted<'a>),
-    /// They are encrypted.
-    Encrypt(&'a EncryptionArgs),
-}
-
-impl Default for Wanted<'_> {
-    fn default() -> Self {
-        Self::Mill(Opening::Keep)
-    }
-}
-
-impl Request<'_> {
-    /// Whether anything is named that mail could be opened with.
-    fn opens(&self) -> bool {
-        let secrets = |messages: &MessageKeyArgs| {
-            messages.message_passphrase_file.is_some() || messages.message_key_file.is_some()
-        };
-        !self.keys.is_empty() || self.messages.is_some_and(secrets)
-    }
-}
+use super::cipher::{content_cipher, opening, wanted_cipher};
+use super::cut::Cut;
+use super::options::{Cipher, Format, MessageKeyArgs, PassphraseArgs, RunArgs};
+use super::request::{Request, Wanted};
+use super::{custody, job, paths, recipients, told, unlock};
 
 /// What a run needs, resolved.
 pub(crate) struct Settings {
@@ -161,11 +86,11 @@ impl Settings {
         let require_revocation = request
             .judging
             .is_some_and(|judging| judging.require_revocation);
-        let mut recipients = recipient_files("--to", request.to, now, &mut notes)?;
-        let recovery = recipient_files("--recovery", request.recovery, now, &mut notes)?;
+        let mut recipients = recipients::files("--to", request.to, now, &mut notes)?;
+        let recovery = recipients::files("--recovery", request.recovery, now, &mut notes)?;
         let store = open_store(request, earlier.is_some_and(|run| run.finished))?;
-        for address in request.to.iter().filter_map(|to| address(to)) {
-            recipients.push(recipient_in_store(store.as_ref(), address, now)?);
+        for address in request.to.iter().filter_map(|to| recipients::address(to)) {
+            recipients.push(recipients::in_store(store.as_ref(), address, now)?);
         }
         let by_option: Vec<_> = recipients
             .iter()
@@ -206,7 +131,7 @@ impl Settings {
                 to_self: wanted.to_self,
                 recovery,
                 cipher: content_cipher(cipher),
-                directory: directory(store.as_ref(), &keyring, now)?,
+                directory: recipients::directory(store.as_ref(), &keyring, now)?,
                 signing: wanted.sign.then(|| {
                     let identity = wanted.identity.clone();
                     Signing::new(
@@ -320,60 +245,6 @@ impl Settings {
     }
 }
 
-/// How reports are cut and what they hide, resolved.
-#[derive(Default)]
-struct Cut {
-    shape: Shape,
-    hidden: Hidden,
-    redaction_key: Option<PathBuf>,
-    our_domains: Vec<String>,
-}
-
-impl Cut {
-    fn of(request: &Request<'_>) -> Result<Self> {
-        let Some(told) = request.out.map(|out| &out.shape).or(request.shape) else {
-            return Ok(Self::default());
-        };
-        let mut shape = Shape::split(told.split_rows);
-        for choice in &told.columns {
-            shape
-                .choose(choice)
-                .map_err(|why| Error::Usage(format!("--columns {choice}: {why}")))?;
-        }
-        let hidden =
-            Hidden::named(&told.redact).map_err(|why| Error::Usage(format!("--redact {why}")))?;
-        let reports = request.report.is_some() || request.out.is_some_and(|out| out.out.is_some());
-        if !reports {
-            let useless = [
-                ("--columns", !told.columns.is_empty()),
-                ("--split-rows", told.split_rows.is_some()),
-                ("--redact", hidden.any()),
-            ];
-            if let Some((option, _)) = useless.iter().find(|(_, given)| *given) {
-                return Err(Error::Usage(format!(
-                    "{option} is about reports; add --report DIR"
-                )));
-            }
-        }
-        let domains = told.our_domains.iter().map(|domain| {
-            let domain = domain.trim().trim_start_matches(['@', '.']).to_lowercase();
-            if domain.is_empty() || domain.contains(['@', ' ', '*']) {
-                Err(Error::Usage(format!(
-                    "--our-domains {domain}: not a domain such as example.org, which stands for those below it too"
-                )))
-            } else {
-                Ok(domain)
-            }
-        });
-        Ok(Self {
-            shape,
-            hidden,
-            redaction_key: told.redaction_key.clone(),
-            our_domains: domains.collect::<Result<_>>()?,
-        })
-    }
-}
-
 /// The run that this one continues.
 fn earlier(request: &Request<'_>) -> Result<Option<Earlier>> {
     match request.out {
@@ -452,68 +323,6 @@ fn threads(run: Option<&RunArgs>) -> usize {
     )
 }
 
-/// How far to open, and the cipher of what is encrypted anew.
-fn opening(request: &Request<'_>, wanted: Opening) -> Result<(Opening, Cipher)> {
-    let Some(seal) = request.seal.filter(|_| !request.to.is_empty()) else {
-        // Looking without keys would only say `no-key` of what nobody asked to open.
-        let open = if wanted == Opening::Look && !request.opens() {
-            Opening::Keep
-        } else {
-            wanted
-        };
-        return Ok((open, Cipher::Aes256Gcm));
-    };
-    let cipher = wanted_cipher(seal.cipher, seal.program)?;
-    match (seal.mode.unwrap_or(Mode::Rewrap), cipher) {
-        (Mode::Rewrap, None) => Ok((Opening::Rewrap, Cipher::Aes256Gcm)),
-        (Mode::Rewrap, Some(_)) => Err(Error::Usage(
-            "--cipher and --for choose the cipher of new content; --mode rewrap keeps the content as it is: add \
-             --mode content, or leave them out"
-                .into(),
-        )),
-        (Mode::Content, None) => Err(Error::Usage(
-            "--mode content needs a cipher: add --cipher aes-256-gcm, aes-256-cbc or auto, or --for PROGRAM".into(),
-        )),
-        (Mode::Content, Some(cipher)) => Ok((Opening::Content, cipher)),
-    }
-}
-
-/// The cipher that `--cipher` and `--for` ask for, if they do.
-fn wanted_cipher(cipher: Option<Cipher>, program: Option<Program>) -> Result<Option<Cipher>> {
-    let read = program.map(cipher_of);
-    match (cipher, read) {
-        (Some(wanted), Some(read)) if wanted != read => Err(Error::Usage(format!(
-            "--for names a program that is served with {}, --cipher says {}: leave one of them out",
-            cipher_name(read),
-            cipher_name(wanted)
-        ))),
-        (wanted, read) => Ok(wanted.or(read)),
-    }
-}
-
-pub(super) fn cipher_name(cipher: Cipher) -> &'static str {
-    content_cipher(cipher).map_or("auto", ContentCipher::name)
-}
-
-/// `None` for what depends on the recipients.
-fn content_cipher(cipher: Cipher) -> Option<ContentCipher> {
-    match cipher {
-        Cipher::Aes256Gcm => Some(ContentCipher::Aes256Gcm),
-        Cipher::Aes256Cbc => Some(ContentCipher::Aes256Cbc),
-        Cipher::Auto => None,
-    }
-}
-
-/// What a program is known to read (docs/reference/cli.md says why).
-fn cipher_of(program: Program) -> Cipher {
-    match program {
-        Program::Outlook | Program::Thunderbird | Program::Apple | Program::Gpgsm => {
-            Cipher::Aes256Cbc
-        }
-        Program::Openssl => Cipher::Aes256Gcm,
-    }
-}
-
 /// `--policy`: a name, else a file.
 fn profile(word: &Path) -> Result<Profile> {
     /// Tables fit in a fraction of this.
@@ -551,149 +360,4 @@ fn anchors(words: &[OsString]) -> Result<Vec<Arc<Certificate>>> {
         }
     }
     trust::load_certificates(&files).map_err(|error| named("--trust", error))
-}
-
-/// What `--to` names, if it is an address: no file of that name, and an at sign in it.
-pub(super) fn address(to: &Path) -> Option<&str> {
-    to.to_str()
-        .filter(|text| text.contains('@') && !to.exists())
-}
-
-/// RSA keys of fewer bits are not encrypted to,
-const WEAKEST_RSA: u32 = 1024;
-/// and of fewer than these not without a word (RFC 8551 §4.2).
-const STRONG_RSA: u32 = 2048;
-
-/// The certificates of the files that `option` names; an address goes only with `--to`.
-fn recipient_files(
-    option: &str,
-    to: &[PathBuf],
-    now: i64,
-    notes: &mut Vec<String>,
-) -> Result<Vec<Recipient>> {
-    let mut recipients = Vec::new();
-    let is_file = |to: &&PathBuf| option != "--to" || address(to).is_none();
-    for file in to.iter().filter(is_file) {
-        if file.is_dir() {
-            return Err(Error::Usage(format!(
-                "{option} {}: a folder; name one certificate file",
-                file.display()
-            )));
-        }
-        let found = trust::load_certificates(std::slice::from_ref(file))
-            .map_err(|error| named(option, error))?;
-        let certificate = the_one(&found)
-            .ok_or_else(|| {
-                Error::Usage(format!(
-                    "{option} {}: holds several people's certificates; name a file for each",
-                    file.display()
-                ))
-            })?
-            .clone();
-        if !certificate.can_encrypt_mail() {
-            return Err(Error::Usage(format!(
-                "{option} {}: the certificate of {} is not for encrypting mail",
-                file.display(),
-                certificate.subject
-            )));
-        }
-        look_at_key(option, file, &certificate, notes)?;
-        if !(certificate.not_before..=certificate.not_after).contains(&now) {
-            notes.push(format!(
-                "{option} {}: the certificate is valid from {} to {}, not now; it is used since it was named",
-                escape_path(file),
-                rfc3339(certificate.not_before),
-                rfc3339(certificate.not_after),
-            ));
-        }
-        recipients.push(certificate.into());
-    }
-    Ok(recipients)
-}
-
-/// Whether a named certificate is a person's, and its key strong enough to keep mail secret.
-///
-/// # Errors
-/// [`Error::Usage`] for a CA that no mail goes to, and for an RSA key of less than 1024 bits.
-fn look_at_key(
-    option: &str,
-    file: &Path,
-    certificate: &Certificate,
-    notes: &mut Vec<String>,
-) -> Result<()> {
-    if certificate.is_ca && certificate.addresses.is_empty() {
-        return Err(Error::Usage(format!(
-            "{option} {}: the certificate of {} is a CA's, not a person's; name the certificate of who is to read",
-            file.display(),
-            certificate.subject
-        )));
-    }
-    let bits = certificate
-        .key_name
-        .strip_prefix("rsa-")
-        .and_then(|bits| bits.parse::<u32>().ok());
-    match bits {
-        Some(bits) if bits < WEAKEST_RSA => Err(Error::Usage(format!(
-            "{option} {}: its RSA key has {bits} bits; anyone can read what is encrypted to it",
-            file.display()
-        ))),
-        Some(bits) if bits < STRONG_RSA => {
-            notes.push(format!(
-                "{option} {}: its RSA key has {bits} bits, which is weak (2048 are asked for); it is used since it was named",
-                escape_path(file)
-            ));
-            Ok(())
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The person's certificate of a file that may hold the CAs above it too.
-fn the_one(found: &[Arc<Certificate>]) -> Option<&Arc<Certificate>> {
-    if let [only] = found {
-        return Some(only);
-    }
-    let mut people = found.iter().filter(|certificate| !certificate.is_ca);
-    people.next().filter(|_| people.next().is_none())
-}
-
-/// What the store and the certificates beside the keys say of addresses.
-fn directory(store: Option<&Store>, keyring: &KeyRing, now: i64) -> Result<Directory> {
-    let mut directory = Directory::default();
-    if let Some(store) = store {
-        for (address, choice) in store.choices(now)? {
-            if let Some(best) = choice.candidates.into_iter().next() {
-                let recipient = Recipient::new(best.certificate, best.capabilities);
-                directory.add(&address, recipient);
-            }
-            for refused in choice.refused {
-                directory.refuse(&address, refused.reasons);
-            }
-        }
-    }
-    directory.add_given(keyring, now);
-    Ok(directory)
-}
-
-fn recipient_in_store(store: Option<&Store>, address: &str, now: i64) -> Result<Recipient> {
-    let Some(store) = store else {
-        return Err(Error::Usage(format!(
-            "--to {address}: an address is looked up in the certificate store; add --store FILE, or name a \
-             certificate file"
-        )));
-    };
-    let choice = store.choose(address, now)?;
-    if let Some(best) = choice.candidates.into_iter().next() {
-        return Ok(Recipient::new(best.certificate, best.capabilities));
-    }
-    let store = store.path().display();
-    let mut why =
-        format!("--to {address}: {store} holds no certificate that may be used for it now");
-    for refused in choice.refused.iter().take(3) {
-        let digits: String = hex(&refused.sha256).chars().take(16).collect();
-        let _ = write!(why, "; {digits}… is {}", refused.reasons.join(", "));
-    }
-    Err(Error::Usage(format!(
-        "{why}. A certificate file can be named instead"
-    )))
 }

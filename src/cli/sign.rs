@@ -18,7 +18,7 @@ use p7mill::{Error, Result};
 use super::args::SignArgs;
 use super::options::{Program, SigningArgs, TalkArgs};
 use super::printer::Printer;
-use super::settings::{self, Request};
+use super::request::{self, Request};
 use super::{job, paths};
 
 /// Runs it; the exit code.
@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &SignArgs, talk: &TalkArgs, printer: &Printer) -> R
         report: arguments.out.report.report.as_deref(),
         format: Some(arguments.out.format),
         run: Some(&arguments.run),
-        task: settings::Wanted::Sign(Wanted {
+        task: request::Wanted::Sign(Wanted {
             arguments: &arguments.signing,
             keys: &arguments.keys.keys,
             message,

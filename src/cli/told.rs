@@ -16,7 +16,8 @@ use p7mill::smime::seal::Recipient;
 use p7mill::text::{escape_path, hex, rfc3339};
 
 use super::options::{Cipher, JudgingArgs, Mode, OutArgs, Program, ShapeArgs};
-use super::settings::{self, Request, Wanted};
+use super::request::{Request, Wanted};
+use super::{cipher, recipients};
 
 /// What was found where the command line pointed.
 pub(crate) struct Found<'a> {
@@ -126,7 +127,7 @@ impl Options {
 
     /// What is done to each message.
     fn task(&mut self, request: &Request<'_>) {
-        let cipher = |cipher: Cipher| settings::cipher_name(cipher).to_owned();
+        let cipher = |cipher: Cipher| cipher::cipher_name(cipher).to_owned();
         let program = |program: Option<Program>| program.as_ref().and_then(name_of);
         match &request.task {
             Wanted::Mill(_) => {
@@ -165,7 +166,7 @@ impl Options {
     }
 
     fn to(&mut self, to: &[PathBuf]) {
-        let value = |to: &PathBuf| match settings::address(to) {
+        let value = |to: &PathBuf| match recipients::address(to) {
             Some(address) => Value::Person(address.to_owned()),
             None => Value::Path(escape_path(to)),
         };
