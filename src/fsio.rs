@@ -1,25 +1,42 @@
-//! All file creation: private modes, temp + fsync + rename + fsync of the folder.
+//! All file creation, change and removal: private modes, temp + fsync + rename + fsync of the folder.
 //!
 //! Folders are made 0700 and files 0600, whatever the umask. A failed fsync is an error and is
 //! never tried again: after it the kernel may have dropped the pages it could not write.
 
-use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+mod change;
+#[cfg(test)]
+pub(crate) mod fault;
+mod file;
+mod pending;
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+pub use file::{File, FileSystem, create, nameless, open, open_at, open_read_only};
+pub use pending::{Pending, write_atomic};
+
 use crate::error::{Error, Result};
+use change::{Change, allow};
 
 /// The suffix of every temporary file, so that a later run finds what a killed one left.
 pub const TEMP_SUFFIX: &str = ".p7mill-tmp";
 
-/// Makes `path` and its missing parents, mode 0700.
+/// Makes `path` and its missing parents, mode 0700, durable before this returns.
 pub fn create_dir_all(path: &Path) -> Result<()> {
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(Error::io("create folder", path))
+    if path.as_os_str().is_empty() || path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent().unwrap_or(Path::new(""));
+    create_dir_all(parent)?;
+    let made =
+        allow(Change::MakeFolder(path)).and_then(|()| DirBuilder::new().mode(0o700).create(path));
+    match made {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made.map_err(Error::io("create folder", path)),
+    }?;
+    sync_dir(parent)
 }
 
 /// Makes what was renamed or created in `dir` durable.
@@ -29,72 +46,39 @@ pub fn sync_dir(dir: &Path) -> Result<()> {
     } else {
         dir
     };
-    File::open(dir)
+    allow(Change::SyncFolder(dir))
+        .and_then(|()| std::fs::File::open(dir))
         .and_then(|handle| handle.sync_all())
         .map_err(Error::io("sync folder", dir))
 }
 
-/// Opens a new file for writing, mode 0600; an existing one (never a symlink's target) is emptied.
-pub fn create(path: &Path) -> Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path)
-        .map_err(Error::io("create", path))
-}
-
-/// Opens a file for appending, cut to `len` bytes first; mode 0600 where it is new.
-pub fn open_at(path: &Path, len: u64) -> Result<File> {
-    use std::io::Seek as _;
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-        .open(path)
-        .map_err(Error::io("open", path))?;
-    let found = file.metadata().map_err(Error::io("read", path))?.len();
-    if found < len {
-        return Err(Error::Damaged {
-            path: path.to_path_buf(),
-            what: format!("{found} bytes where at least {len} were written; use --start-over"),
-        });
-    }
-    file.set_len(len).map_err(Error::io("truncate", path))?;
-    file.seek(io::SeekFrom::End(0))
-        .map_err(Error::io("seek in", path))?;
-    Ok(file)
-}
-
-/// Writes a file whole or not at all: `fill` writes to a temporary beside `path`, which is synced
-/// and renamed over it, and the folder is synced.
-pub fn write_atomic<F>(path: &Path, fill: F) -> Result<()>
-where
-    F: FnOnce(&mut dyn Write) -> io::Result<()>,
-{
-    let temp = Temporary(temp_beside(path));
-    let file = create(&temp.0)?;
-    let mut writer = BufWriter::with_capacity(1 << 16, file);
-    fill(&mut writer)
-        .and_then(|()| writer.flush())
-        .map_err(Error::io("write", path))?;
-    let file = writer
-        .into_inner()
-        .map_err(std::io::IntoInnerError::into_error)
-        .map_err(Error::io("write", path))?;
-    file.sync_all().map_err(Error::io("sync", path))?;
-    drop(file);
-    rename(&temp.0, path)?;
-    sync_dir(path.parent().unwrap_or(Path::new(".")))
+/// Makes a file durable that was written and let go of.
+pub fn sync_file(path: &Path) -> Result<()> {
+    allow(Change::Sync(path))
+        .and_then(|()| std::fs::File::open(path))
+        .and_then(|file| file.sync_all())
+        .map_err(Error::io("sync", path))
 }
 
 /// Renames within one file system; the caller syncs the folder.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
-    std::fs::rename(from, to).map_err(Error::io("rename into place", to))
+    allow(Change::Rename(from, to))
+        .and_then(|()| std::fs::rename(from, to))
+        .map_err(Error::io("rename into place", to))
+}
+
+/// Removes a file; the caller syncs the folder.
+pub fn remove(path: &Path) -> Result<()> {
+    allow(Change::Remove(path))
+        .and_then(|()| std::fs::remove_file(path))
+        .map_err(Error::io("remove", path))
+}
+
+/// Removes an empty folder; the caller syncs the one that holds it.
+pub fn remove_dir(path: &Path) -> Result<()> {
+    allow(Change::RemoveFolder(path))
+        .and_then(|()| std::fs::remove_dir(path))
+        .map_err(Error::io("remove", path))
 }
 
 /// Reads a whole file.
@@ -129,31 +113,25 @@ pub fn temp_beside(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Removes its file when dropped, so that no failure or panic leaves a half file.
-struct Temporary(PathBuf);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
-
 /// An exclusive hold on a file, released when dropped or when the process dies.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    _file: std::fs::File,
 }
 
 impl Lock {
     /// Takes the lock or says [`Error::Busy`] for `what`.
     pub fn take(path: &Path, what: &Path) -> Result<Self> {
-        let file = OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(plain_flags())
-            .open(path)
+        let file = allow(Change::Open(path))
+            .and_then(|()| {
+                OpenOptions::new()
+                    .write(true)
+                    .create(true)
+                    .truncate(false)
+                    .mode(0o600)
+                    .custom_flags(plain_flags())
+                    .open(path)
+            })
             .map_err(Error::io("open lock", path))?;
         // A process that is just being started holds its parent's files until it has begun, so a
         // lock that was let go may look held for a moment.
@@ -197,6 +175,45 @@ mod tests {
             std::fs::metadata(&path).unwrap().permissions().mode() & 0o777,
             0o600
         );
+    }
+
+    #[test]
+    fn a_file_has_its_name_only_when_it_is_durable_and_a_failure_anywhere_leaves_the_old_one() {
+        use super::fault::{Failure, Made, failing, recorded};
+        use rustix::io::Errno;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let put = |text: &[u8]| write_atomic(&path, |out| out.write_all(text));
+        let (done, made) = recorded(|| put(b"old"));
+        done.unwrap();
+        let temp = temp_beside(&path);
+        let expected = [
+            Made::Open(temp.clone()),
+            Made::Write(temp.clone(), 0, b"old".to_vec()),
+            Made::Sync(temp.clone()),
+            Made::Rename(temp, path.clone()),
+            Made::SyncFolder(dir.path().to_path_buf()),
+        ];
+        assert_eq!(made, expected);
+        for (after, half) in (0..expected.len()).flat_map(|n| [(n, false), (n, true)]) {
+            let failure = Failure {
+                of: |_| true,
+                after,
+                for_good: true,
+                half,
+                error: Errno::NOSPC,
+            };
+            let (done, _) = failing(failure, || put(b"new and longer"));
+            let Err(Error::Io { source, .. }) = done else {
+                panic!("{after}")
+            };
+            assert_eq!(source.kind(), io::ErrorKind::StorageFull);
+            // The last step is to make the new name durable.
+            let there: &[u8] = if after < 4 { b"old" } else { b"new and longer" };
+            assert_eq!(std::fs::read(&path).unwrap(), there);
+            put(b"old").unwrap();
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+        }
     }
 
     #[test]

@@ -3,7 +3,6 @@
 
 mod folder;
 
-use std::fs::{File, OpenOptions, Permissions};
 use std::io::{self, BufWriter, Read as _, Write};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,7 +13,7 @@ use folder::Folder;
 
 use super::{Content, Kind, Mailbox, RawMessage, SourceFile, copy_stretch, dialect, sniff, source};
 use crate::error::{Error, Result};
-use crate::fsio;
+use crate::fsio::{self, File, Pending};
 use crate::message::rewrite::Piece;
 use crate::text::{escape_path, unescape_path};
 
@@ -77,11 +76,11 @@ impl MailboxWriter {
         let place = out.join(&relative);
         let (ordinal, end) = resume.unwrap_or_default();
         let target = match mailbox.kind {
-            Kind::Maildir => Target::Folder(Folder::open(out, &place, &mailbox.path)?),
+            Kind::Maildir => Target::Folder(Folder::open(&place, &mailbox.path)?),
             kind => {
                 let staged = staging.join(&relative);
-                make_folders(staging, &staged)?;
-                make_folders(out, &place)?;
+                make_folder_of(&staged)?;
+                make_folder_of(&place)?;
                 let exists = |path: &Path| std::fs::symlink_metadata(path).is_ok();
                 let whole = ordinal > 0 && !exists(&staged) && exists(&place);
                 // Stopped between the rename and the note of it: an mbox goes back to where it grows.
@@ -197,9 +196,7 @@ impl MailboxWriter {
                 ..
             } => {
                 out.flush().map_err(Error::io("write", &*staged))?;
-                out.get_ref()
-                    .sync_all()
-                    .map_err(Error::io("sync", &*staged))?;
+                out.get_ref().sync()?;
                 fsio::sync_dir(staged.parent().unwrap_or(Path::new(".")))
             }
             Target::File { open: None, .. } => Ok(()),
@@ -218,9 +215,7 @@ impl MailboxWriter {
         {
             out.flush().map_err(Error::io("write", &*staged))?;
             if let Some(modified) = *modified {
-                out.get_ref()
-                    .set_modified(modified)
-                    .map_err(Error::io("set the time of", &*staged))?;
+                out.get_ref().set_modified(modified)?;
             }
         }
         self.sync()?;
@@ -246,7 +241,7 @@ pub fn write_beside(
     on_content: OnContent<'_>,
 ) -> Result<Written> {
     let place = out.join(relative(name)?);
-    make_folders(out, &place)?;
+    make_folder_of(&place)?;
     let rendered = dialect::render(raw, Kind::Eml, edits)
         .ok_or_else(|| misuse(&place, "edits outside the message"))?;
     on_content(&rendered.content);
@@ -323,12 +318,17 @@ pub fn write_message(
 pub fn copy_file(out: &Path, file: &SourceFile, on_content: OnContent<'_>) -> Result<u64> {
     let relative = relative(&file.name)?;
     let place = out.join(&relative);
-    make_folders(out, &place)?;
+    make_folder_of(&place)?;
     let mut input = source::open_regular(&file.path)?;
     let metadata = input.metadata().map_err(Error::io("read", &file.path))?;
     let mut unread = None;
     let mut length = 0;
-    let written = fsio::write_atomic(&place, |out| {
+    let mut copy = Pending::create(&place)?;
+    copy.set_mode(metadata.permissions().mode() & 0o700 | 0o600);
+    if let Ok(modified) = metadata.modified() {
+        copy.set_modified(modified);
+    }
+    let written = copy.write(|out| {
         let mut buffer = vec![0; 1 << 18];
         loop {
             let got = match input.read(&mut buffer) {
@@ -350,17 +350,7 @@ pub fn copy_file(out: &Path, file: &SourceFile, on_content: OnContent<'_>) -> Re
         return Err(Error::io("read", &file.path)(error));
     }
     written?;
-    let made = OpenOptions::new()
-        .write(true)
-        .open(&place)
-        .map_err(Error::io("open", &place))?;
-    let mode = metadata.permissions().mode() & 0o700 | 0o600;
-    made.set_permissions(Permissions::from_mode(mode))
-        .map_err(Error::io("set the mode of", &place))?;
-    if let Ok(modified) = metadata.modified() {
-        made.set_modified(modified)
-            .map_err(Error::io("set the time of", &place))?;
-    }
+    copy.finish()?;
     Ok(length)
 }
 
@@ -382,20 +372,8 @@ pub(crate) fn relative(name: &str) -> Result<PathBuf> {
     }
 }
 
-/// Makes the folders above `place`, durably, up to `base`.
-pub(super) fn make_folders(base: &Path, place: &Path) -> Result<()> {
-    let parent = place.parent().unwrap_or(base);
-    if parent.is_dir() {
-        return Ok(());
-    }
-    fsio::create_dir_all(parent)?;
-    for folder in parent
-        .ancestors()
-        .take_while(|folder| folder.starts_with(base))
-    {
-        fsio::sync_dir(folder)?;
-    }
-    Ok(())
+fn make_folder_of(place: &Path) -> Result<()> {
+    place.parent().map_or(Ok(()), fsio::create_dir_all)
 }
 
 pub(super) fn misuse(path: &Path, what: &'static str) -> Error {

@@ -19,6 +19,7 @@ use crate::archive::{
 };
 use crate::crypto::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
+use crate::fsio;
 use crate::limits::Limits;
 use crate::ops::outcome::Outcome;
 use crate::report::record::{
@@ -501,7 +502,7 @@ impl Current<'_> {
                     .map(escape_path)
                     .unwrap_or_default();
                 if !paths.contains(&below) {
-                    std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+                    fsio::remove(&path)?;
                 }
             }
         }

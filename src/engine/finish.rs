@@ -6,13 +6,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::ground::Layout;
+use super::ground::{self, Layout};
 use super::journal::{End, Entry, Journal};
 use super::reporter::Reporter;
 use super::run::{Finished, Job};
 use super::{manifest, proof, redaction};
 use crate::cert::{Certificate, Pool};
 use crate::error::{Error, Result};
+use crate::fsio;
 use crate::ops::Context;
 use crate::report::html::Told;
 use crate::report::redact::Redactor;
@@ -52,8 +53,7 @@ pub(super) fn finish(
     let exit_code = totals.exit_code(&job.info.command);
     let manifest_sha256 = match layout {
         Some(layout) => {
-            // Everything has its final name by now.
-            let _ = std::fs::remove_dir_all(layout.staging());
+            ground::remove_staging(layout)?;
             manifest::write(layout, &journal, false)?
         }
         None => String::new(),
@@ -97,7 +97,7 @@ fn remove_stale(layout: &Layout) -> Result<()> {
     let dir = layout.report();
     for name in report::files_in(&dir) {
         let path = dir.join(name);
-        std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        fsio::remove(&path)?;
     }
     Ok(())
 }

@@ -253,8 +253,6 @@ pub(super) fn take(layout: &Layout, header: &Header, start_over: bool) -> Result
 
 fn begin(layout: &Layout, header: &Header) -> Result<Journal> {
     fsio::create_dir_all(&layout.staging())?;
-    fsio::sync_dir(&layout.own())?;
-    fsio::sync_dir(&layout.out)?;
     Journal::create(&layout.journal(), header)
 }
 
@@ -359,10 +357,10 @@ fn clear(layout: &Layout) -> Result<()> {
     // The journal goes last: as long as it is there, this can be done again.
     remove.sort_by_key(|path| *path == layout.journal());
     for path in remove {
-        std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        fsio::remove(&path)?;
     }
     for folder in folders.iter().filter(|folder| **folder != layout.own()) {
-        std::fs::remove_dir(folder).map_err(Error::io("remove", folder))?;
+        fsio::remove_dir(folder)?;
     }
     fsio::sync_dir(&layout.own())?;
     fsio::sync_dir(&layout.out)
@@ -505,7 +503,23 @@ pub(super) fn remove_temporaries(layout: &Layout) -> Result<()> {
             .to_str()
             .is_some_and(|name| name.ends_with(fsio::TEMP_SUFFIX));
         if is_temporary && entry.file_type().is_file() {
-            std::fs::remove_file(entry.path()).map_err(Error::io("remove", entry.path()))?;
+            fsio::remove(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Removes the folder in which mailboxes grew: everything has its final name by now.
+pub(super) fn remove_staging(layout: &Layout) -> Result<()> {
+    if !layout.staging().is_dir() {
+        return Ok(());
+    }
+    for entry in walkdir::WalkDir::new(layout.staging()).contents_first(true) {
+        let entry = entry.map_err(|e| walk_error(&layout.staging(), e))?;
+        if entry.file_type().is_dir() {
+            fsio::remove_dir(entry.path())?;
+        } else {
+            fsio::remove(entry.path())?;
         }
     }
     Ok(())

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
@@ -91,7 +91,7 @@ pub struct Restored {
 /// An open journal.
 #[derive(Debug)]
 pub struct Journal {
-    file: File,
+    file: fsio::File,
     path: PathBuf,
     /// A temporary journal dies with the run and is never synced.
     durable: bool,
@@ -105,8 +105,8 @@ pub struct Journal {
 impl Journal {
     /// A new journal at `path` that begins with `header`, durable before this returns.
     pub fn create(path: &Path, header: &Header) -> Result<Self> {
-        let file = std::fs::OpenOptions::new();
-        let mut journal = Self::at(open(file, path, true)?, path, true);
+        fsio::require_plain(path)?;
+        let mut journal = Self::at(fsio::open(path)?, path, true);
         journal.tail = true;
         journal.append(&Entry::Header(header.clone()))?;
         journal.commit()?;
@@ -117,8 +117,7 @@ impl Journal {
     /// A journal that has no name and is gone with the process.
     pub fn temporary(header: &Header) -> Result<Self> {
         let dir = std::env::temp_dir();
-        let file = tempfile::tempfile().map_err(Error::io("create a temporary file in", &dir))?;
-        let mut journal = Self::at(file, &dir, false);
+        let mut journal = Self::at(fsio::nameless()?, &dir, false);
         journal.append(&Entry::Header(header.clone()))?;
         Ok(journal)
     }
@@ -126,27 +125,21 @@ impl Journal {
     /// Opens the journal at `path` and finds its sound prefix. Nothing is written before
     /// something is appended.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = std::fs::OpenOptions::new();
-        let mut journal = Self::at(open(file, path, false)?, path, true);
+        fsio::require_plain(path)?;
+        let mut journal = Self::at(fsio::open(path)?, path, true);
         journal.measure()?;
         Ok(journal)
     }
 
     /// As [`Journal::open`], for reading only.
     pub fn read_only(path: &Path) -> Result<Self> {
-        use std::os::unix::fs::OpenOptionsExt as _;
         fsio::require_plain(path)?;
-        let file = std::fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(fsio::plain_flags())
-            .open(path)
-            .map_err(Error::io("open", path))?;
-        let mut journal = Self::at(file, path, true);
+        let mut journal = Self::at(fsio::open_read_only(path)?, path, true);
         journal.measure()?;
         Ok(journal)
     }
 
-    fn at(file: File, path: &Path, durable: bool) -> Self {
+    fn at(file: fsio::File, path: &Path, durable: bool) -> Self {
         Self {
             file,
             path: path.to_path_buf(),
@@ -158,11 +151,7 @@ impl Journal {
     }
 
     fn measure(&mut self) -> Result<()> {
-        let length = self
-            .file
-            .metadata()
-            .map_err(Error::io("read", &self.path))?
-            .len();
+        let length = self.file.length()?;
         let mut entries = Entries::new(&self.file, &self.path, length)?;
         for entry in &mut entries {
             entry?;
@@ -207,18 +196,13 @@ impl Journal {
         if self.pending.is_empty() {
             return Ok(());
         }
-        if std::mem::take(&mut self.tail) {
-            self.file
-                .set_len(self.end)
-                .map_err(Error::io("truncate", &self.path))?;
-        }
+        self.tail = false;
+        self.file.cut(self.end)?;
         self.file
-            .write_all_at(&self.pending, self.end)
+            .write_all(&self.pending)
             .map_err(Error::io("write", &self.path))?;
         if self.durable {
-            self.file
-                .sync_data()
-                .map_err(Error::io("sync", &self.path))?;
+            self.file.sync_data()?;
         }
         self.end += self.pending.len() as u64;
         self.pending.clear();
@@ -248,19 +232,6 @@ impl Journal {
     }
 }
 
-fn open(mut options: std::fs::OpenOptions, path: &Path, create: bool) -> Result<File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    fsio::require_plain(path)?;
-    options
-        .read(true)
-        .write(true)
-        .create(create)
-        .mode(0o600)
-        .custom_flags(fsio::plain_flags())
-        .open(path)
-        .map_err(Error::io("open", path))
-}
-
 fn checksum(json: &[u8]) -> String {
     hex(sha256(json).get(..8).unwrap_or_default())
 }
@@ -279,8 +250,8 @@ pub struct Entries {
 }
 
 impl Entries {
-    fn new(file: &File, path: &Path, end: u64) -> Result<Self> {
-        let file = file.try_clone().map_err(Error::io("open", path))?;
+    fn new(file: &fsio::File, path: &Path, end: u64) -> Result<Self> {
+        let file = file.reader()?;
         Ok(Self {
             reader: BufReader::with_capacity(
                 1 << 16,
@@ -363,7 +334,6 @@ mod tests {
     use super::*;
     use crate::ops::outcome::Action;
     use crate::report::testing;
-    use std::io::Write as _;
 
     fn header() -> Header {
         Header {

@@ -13,11 +13,11 @@ use super::proof::{hash_file, open_plain};
 use super::restore::restored_path;
 use super::{ground, originals};
 use crate::error::{Error, Result};
-use crate::fsio;
+use crate::fsio::{self, Pending};
 use crate::ops::outcome::MessageFinding;
 use crate::report::record::{MessageRecord, OutPlace, Record};
 use crate::report::rows::ManifestRow;
-use crate::report::{self, Pending, csv};
+use crate::report::{self, csv};
 
 /// Words for file rows.
 pub(super) const MAILBOX: &str = "mailbox";
@@ -32,7 +32,7 @@ const RESTORED: &str = "restored";
 /// originals were put back; gives its SHA-256.
 pub(super) fn write(layout: &Layout, journal: &Journal, restored: bool) -> Result<String> {
     let path = layout.manifest();
-    let mut pending = Pending::create(path.clone())?;
+    let mut pending = Pending::create(&path)?;
     pending.write(|out| csv::header::<ManifestRow>(out))?;
     rows(layout, journal, restored, &mut |row| {
         pending.write(|out| csv::row(out, row))

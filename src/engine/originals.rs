@@ -1,7 +1,6 @@
 //! Changed messages as they were: `OUT/originals/ab/<sha256>.eml`, named by their content.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -59,12 +58,7 @@ impl Originals {
         if there || self.pending.contains(&place) {
             return Ok(());
         }
-        let folder = place.parent().unwrap_or(&self.out);
-        if !folder.is_dir() {
-            fsio::create_dir_all(folder)?;
-            fsio::sync_dir(&self.out.join(ORIGINALS))?;
-            fsio::sync_dir(&self.out)?;
-        }
+        fsio::create_dir_all(place.parent().unwrap_or(&self.out))?;
         let temp = fsio::temp_beside(&place);
         self.pending.insert(place);
         fsio::create(&temp)?
@@ -77,9 +71,7 @@ impl Originals {
         let mut folders = BTreeSet::new();
         for place in &self.pending {
             let temp = fsio::temp_beside(place);
-            File::open(&temp)
-                .and_then(|file| file.sync_all())
-                .map_err(Error::io("sync", &temp))?;
+            fsio::sync_file(&temp)?;
             fsio::rename(&temp, place)?;
             folders.extend(place.parent());
         }
@@ -94,7 +86,7 @@ impl Originals {
 impl Drop for Originals {
     fn drop(&mut self) {
         for place in &self.pending {
-            let _ = std::fs::remove_file(fsio::temp_beside(place));
+            let _ = fsio::remove(&fsio::temp_beside(place));
         }
     }
 }

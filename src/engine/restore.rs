@@ -13,7 +13,7 @@ use super::{manifest, originals, proof};
 use crate::archive::{Kind, Mailbox, write::write_message};
 use crate::crypto::digest::{Digest, Hasher, sha256};
 use crate::error::{Error, Result};
-use crate::fsio;
+use crate::fsio::{self, Pending};
 use crate::limits::Limits;
 use crate::report::record::{MessageRecord, OutPlace, Record};
 use crate::text::hex;
@@ -227,7 +227,9 @@ impl Work<'_> {
         let target = self.target(name)?;
         let mut hasher = Hasher::new(Digest::Sha256);
         let mut failed = None;
-        let written = fsio::write_atomic(&target, |out| {
+        let mut pending = Pending::create(&target)?;
+        pending.set_modified(modified);
+        let written = pending.write(|out| {
             let mut out = Tee {
                 out,
                 hasher: &mut hasher,
@@ -271,7 +273,7 @@ impl Work<'_> {
         });
         match (written, failed) {
             (Err(_), Some(error)) | (Err(error), None) => Err(error),
-            (Ok(()), _) => set_modified(&target, modified),
+            (Ok(()), _) => pending.finish(),
         }
     }
 
@@ -289,10 +291,9 @@ impl Work<'_> {
         }
         let modified = modified(now)?;
         let bytes = self.original(change)?;
-        fsio::write_atomic(&target, |out| out.write_all(&bytes))?;
-        set_modified(&target, modified)?;
+        write(&target, modified, |out| out.write_all(&bytes))?;
         if self.in_place && from != target && from.is_file() {
-            std::fs::remove_file(&from).map_err(Error::io("remove", &from))?;
+            fsio::remove(&from)?;
             fsio::sync_dir(from.parent().unwrap_or(&self.layout.out))?;
         }
         Ok(())
@@ -320,7 +321,7 @@ impl Work<'_> {
         if !self.in_place || !path.is_file() {
             return Ok(());
         }
-        std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+        fsio::remove(&path)?;
         fsio::sync_dir(path.parent().unwrap_or(&self.layout.out))
     }
 
@@ -336,8 +337,9 @@ impl Work<'_> {
         let from = self.layout.below(name)?;
         let target = self.target(name)?;
         let mut input = File::open(&from).map_err(Error::io("open", &from))?;
-        fsio::write_atomic(&target, |out| std::io::copy(&mut input, out).map(drop))?;
-        set_modified(&target, modified(&from)?)
+        write(&target, modified(&from)?, |out| {
+            std::io::copy(&mut input, out).map(drop)
+        })
     }
 
     /// Where what the journal names goes to.
@@ -375,13 +377,15 @@ fn modified(path: &Path) -> Result<SystemTime> {
         .map_err(Error::io("read", path))
 }
 
-fn set_modified(path: &Path, time: SystemTime) -> Result<()> {
-    let file = std::fs::OpenOptions::new()
-        .write(true)
-        .open(path)
-        .map_err(Error::io("open", path))?;
-    file.set_modified(time)
-        .map_err(Error::io("set the time of", path))
+/// Writes a file whole or not at all, with its modification time.
+fn write<F>(target: &Path, modified: SystemTime, fill: F) -> Result<()>
+where
+    F: FnOnce(&mut dyn std::io::Write) -> std::io::Result<()>,
+{
+    let mut pending = Pending::create(target)?;
+    pending.set_modified(modified);
+    pending.write(fill)?;
+    pending.finish()
 }
 
 /// Hashes what passes by.

@@ -38,7 +38,6 @@ mod write;
 
 pub use custody::{Ended, RunInfo};
 pub use judging::Judging;
-pub(crate) use sheet::Pending;
 pub use sheet::Target;
 pub use summary::Telling;
 pub(crate) use totals::MAYBE_LOCKED;

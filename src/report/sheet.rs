@@ -1,9 +1,8 @@
 //! Report files while they are written: beside their place, then renamed into it.
 
-use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::marker::PhantomData;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -12,8 +11,8 @@ use super::redact::Redactor;
 use super::rows::{Cell, Row};
 use super::shape::{self, Shape};
 use super::{csv, write};
-use crate::error::{Error, Result};
-use crate::fsio;
+use crate::error::Result;
+use crate::fsio::{self, Pending};
 
 /// Where reports go and in which formats.
 #[derive(Debug, Clone, Copy, Default)]
@@ -55,7 +54,7 @@ impl<'a, R: Row> Sheet<'a, R> {
     pub(super) fn open(target: Target<'a>) -> Result<Self> {
         let jsonl = match target.dir {
             Some(dir) if target.jsonl => {
-                Some(Pending::create(dir.join(format!("{}.jsonl", R::NAME)))?)
+                Some(Pending::create(&dir.join(format!("{}.jsonl", R::NAME)))?)
             }
             _ => None,
         };
@@ -83,7 +82,7 @@ impl<'a, R: Row> Sheet<'a, R> {
             return Ok(None);
         };
         let name = shape::part_name(R::NAME, self.full.len() as u64 + 1);
-        let mut pending = Pending::create(dir.join(name))?;
+        let mut pending = Pending::create(&dir.join(name))?;
         match self.chosen {
             Some(chosen) => {
                 let columns: Vec<_> = chosen
@@ -151,8 +150,7 @@ impl<'a, R: Row> Sheet<'a, R> {
                 None => name.strip_suffix(".jsonl") == Some(R::NAME) && !jsonl,
             };
             if stale {
-                let path = dir.join(name);
-                std::fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+                fsio::remove(&dir.join(name))?;
             }
         }
         Ok(())
@@ -227,69 +225,6 @@ pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
         serde_json::to_writer_pretty(&mut *out, value)?;
         out.write_all(b"\n")
     })
-}
-
-/// A file that has its final name only once it is whole; dropped before, it leaves nothing.
-pub(crate) struct Pending {
-    path: PathBuf,
-    temp: PathBuf,
-    /// `None` once everything is written.
-    out: Option<BufWriter<File>>,
-    done: bool,
-}
-
-impl Pending {
-    /// Begins the file that will be `path`.
-    pub(crate) fn create(path: PathBuf) -> Result<Self> {
-        let temp = fsio::temp_beside(&path);
-        let out = BufWriter::with_capacity(1 << 16, fsio::create(&temp)?);
-        Ok(Self {
-            path,
-            temp,
-            out: Some(out),
-            done: false,
-        })
-    }
-
-    /// Lets `fill` write more.
-    pub(crate) fn write(
-        &mut self,
-        fill: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
-    ) -> Result<()> {
-        let filled = match &mut self.out {
-            Some(out) => fill(out),
-            None => Err(std::io::Error::other("it was closed")),
-        };
-        filled.map_err(Error::io("write", &self.path))
-    }
-
-    /// Makes what was written durable, and gives the file back to the system; nothing can be
-    /// added. It has its name only after [`Pending::finish`].
-    pub(crate) fn close(&mut self) -> Result<()> {
-        let Some(mut out) = self.out.take() else {
-            return Ok(());
-        };
-        out.flush().map_err(Error::io("write", &self.path))?;
-        out.get_ref()
-            .sync_all()
-            .map_err(Error::io("sync", &self.path))
-    }
-
-    /// Makes it durable and gives it its name.
-    pub(crate) fn finish(mut self) -> Result<()> {
-        self.close()?;
-        fsio::rename(&self.temp, &self.path)?;
-        self.done = true;
-        fsio::sync_dir(self.path.parent().unwrap_or(Path::new(".")))
-    }
-}
-
-impl Drop for Pending {
-    fn drop(&mut self) {
-        if !self.done {
-            let _ = std::fs::remove_file(&self.temp);
-        }
-    }
 }
 
 #[cfg(test)]

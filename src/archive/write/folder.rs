@@ -1,23 +1,21 @@
 //! Writes a Maildir: by way of `tmp`, durable before a message gets its name, under the name it had.
 
 use std::collections::HashSet;
-use std::fs::File;
 use std::hash::Hasher as _;
 use std::io::{self, BufWriter};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path, PathBuf};
 
-use super::{OnContent, make_folders, misuse, write_message};
+use super::{OnContent, misuse, write_message};
 use crate::archive::{Kind, RawMessage, maildir};
 use crate::error::{Error, Result};
-use crate::fsio;
+use crate::fsio::{self, FileSystem};
 use crate::message::rewrite::Piece;
 
 /// A Maildir that is being written.
 #[derive(Debug)]
 pub(super) struct Folder {
-    /// Held from before the first write, so that it learns of any page that could not be written.
-    handle: File,
+    file_system: FileSystem,
     /// Stems that several messages of the source share.
     shared_stems: HashSet<u64>,
     /// Written to `tmp`, not yet durable.
@@ -31,17 +29,15 @@ struct Pending {
 }
 
 impl Folder {
-    pub(super) fn open(out: &Path, place: &Path, source: &Path) -> Result<Self> {
-        make_folders(out, &place.join("cur"))?;
+    pub(super) fn open(place: &Path, source: &Path) -> Result<Self> {
         for folder in ["cur", "new", "tmp"] {
             fsio::create_dir_all(&place.join(folder))?;
         }
-        fsio::sync_dir(place)?;
         remove_temporaries(&place.join("tmp"))?;
-        let handle = File::open(place).map_err(Error::io("open", place))?;
+        let file_system = FileSystem::of(place)?;
         let shared_stems = maildir::shared_stems(source)?;
         Ok(Self {
-            handle,
+            file_system,
             shared_stems,
             pending: Vec::new(),
         })
@@ -111,8 +107,7 @@ impl Folder {
             .map_err(io::IntoInnerError::into_error)
             .map_err(Error::io("write", &pending.temporary))?;
         if let Some(modified) = raw.meta.modified {
-            file.set_modified(modified)
-                .map_err(Error::io("set the time of", &pending.temporary))?;
+            file.set_modified(modified)?;
         }
         let name = match &raw.meta.file {
             Some(file) if is_message_name(file) => file.clone(),
@@ -150,14 +145,10 @@ impl Folder {
         }
         // Many small files are one journal commit this way, and as many as there are otherwise.
         if self.pending.len() > 4 {
-            rustix::fs::syncfs(&self.handle)
-                .map_err(|e| Error::io("sync", Path::new("the output"))(e.into()))?;
+            self.file_system.sync()?;
         } else {
             for pending in &self.pending {
-                let file = File::open(&pending.temporary)
-                    .map_err(Error::io("open", &pending.temporary))?;
-                file.sync_all()
-                    .map_err(Error::io("sync", &pending.temporary))?;
+                fsio::sync_file(&pending.temporary)?;
             }
         }
         let mut folders = HashSet::new();
@@ -176,7 +167,7 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         for pending in &self.pending {
-            let _ = std::fs::remove_file(&pending.temporary);
+            let _ = fsio::remove(&pending.temporary);
         }
     }
 }
@@ -190,7 +181,7 @@ fn remove_temporaries(tmp: &Path) -> Result<()> {
             .as_bytes()
             .ends_with(fsio::TEMP_SUFFIX.as_bytes())
         {
-            std::fs::remove_file(entry.path()).map_err(Error::io("remove", entry.path()))?;
+            fsio::remove(&entry.path())?;
         }
     }
     Ok(())
