@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Content, Locator, Meta, RawMessage, source};
+use super::{Content, Locator, Meta, Origin, RawMessage, source};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
@@ -53,7 +53,7 @@ pub(super) fn read_whole(path: &Path, limit: u64) -> Result<(Content, Metadata)>
     let mut file = source::open_regular(path)?;
     let metadata = file.metadata().map_err(Error::io("read", path))?;
     let large = |len| Content::TooLarge {
-        path: path.to_path_buf(),
+        origin: Origin::file(path.to_path_buf()),
         offset: 0,
         len,
     };

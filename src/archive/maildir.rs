@@ -215,7 +215,7 @@ impl Reader {
     fn is_other(content: &Content) -> bool {
         match content {
             Content::Bytes(bytes) => sniff::compressed(bytes).is_some(),
-            Content::TooLarge { path, .. } => source::head(path, MAGIC_BYTES)
+            Content::TooLarge { origin, .. } => source::head(origin.path(), MAGIC_BYTES)
                 .is_ok_and(|(head, _)| sniff::compressed(&head).is_some()),
         }
     }

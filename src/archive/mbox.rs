@@ -45,7 +45,7 @@ mod separate;
 
 use std::fs::Metadata;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use memchr::memmem;
@@ -57,7 +57,7 @@ use super::header::{self, Header};
 #[cfg(test)]
 use super::window::CHUNK;
 use super::window::Window;
-use super::{Content, Locator, Meta, RawMessage, ReadSend, sniff, too_large_for_a_stream};
+use super::{Content, Locator, Meta, Origin, RawMessage, ReadSend, sniff, too_large_for_a_stream};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
@@ -68,7 +68,7 @@ const TAIL: u64 = 4096;
 #[derive(Debug)]
 pub(crate) struct Reader<R> {
     window: Window<R>,
-    path: Option<PathBuf>,
+    origin: Option<Origin>,
     mailbox: Arc<str>,
     limit: u64,
     opened: Option<Metadata>,
@@ -103,7 +103,7 @@ impl Reader<Snapshot> {
     pub(crate) fn open(path: &Path, mailbox: Arc<str>, limits: &Limits) -> Result<Self> {
         let (snapshot, opened) = Snapshot::open(path)?;
         let mut reader = Self::new(Window::new(snapshot), mailbox, limits);
-        reader.path = Some(path.to_path_buf());
+        reader.origin = Some(Origin::file(path.to_path_buf()));
         reader.opened = Some(opened);
         Ok(reader)
     }
@@ -136,7 +136,7 @@ impl<R: Input> Reader<R> {
     fn new(window: Window<R>, mailbox: Arc<str>, limits: &Limits) -> Self {
         Self {
             window,
-            path: None,
+            origin: None,
             mailbox,
             limit: limits.message_bytes,
             opened: None,
@@ -154,7 +154,9 @@ impl<R: Input> Reader<R> {
     fn failed(&self, source: io::Error) -> Error {
         Error::io(
             "read",
-            self.path.as_deref().unwrap_or(Path::new("standard input")),
+            self.origin
+                .as_ref()
+                .map_or(Path::new("standard input"), Origin::path),
         )(source)
     }
 
@@ -211,9 +213,9 @@ impl<R: Input> Reader<R> {
             .map(|(landing, _)| landing);
         let (content_end, trail) = self.split_trail(&current, end, true_length);
         let content = if content_end - start > self.limit {
-            let path = self.path.clone().ok_or_else(too_large_for_a_stream)?;
+            let origin = self.origin.clone().ok_or_else(too_large_for_a_stream)?;
             Content::TooLarge {
-                path,
+                origin,
                 offset: start,
                 len: content_end - start,
             }

@@ -7,6 +7,7 @@
 //! The law the mbox reader keeps, whatever the bytes: `lead + content + trail` of all messages, in
 //! order, is the file.
 
+mod content;
 pub mod dialect;
 pub mod discover;
 pub mod eml;
@@ -15,6 +16,7 @@ mod header;
 pub mod locator;
 pub mod maildir;
 pub mod mbox;
+mod origin;
 pub mod sniff;
 mod source;
 mod window;
@@ -25,8 +27,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+pub use content::Content;
 pub use discover::{FileStatus, Found, SourceFile, discover};
 pub use locator::{Locator, by_component};
+pub use origin::Origin;
 pub use write::{MailboxWriter, Written, copy_file, write_beside};
 
 use crate::error::{Error, Result};
@@ -86,45 +90,6 @@ impl Mailbox {
                 )))),
             };
         Ok(source)
-    }
-}
-
-/// A message's bytes, or where they lie if they are too many to hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Content {
-    /// In memory.
-    Bytes(Vec<u8>),
-    /// Over [`Limits::message_bytes`]: streamed through unchanged.
-    TooLarge {
-        /// The file that holds it.
-        path: PathBuf,
-        /// Where it begins there, in bytes.
-        offset: u64,
-        /// How many bytes it has.
-        len: u64,
-    },
-}
-
-impl Content {
-    /// Its bytes, where they are in memory.
-    pub fn bytes(&self) -> Option<&[u8]> {
-        match self {
-            Self::Bytes(bytes) => Some(bytes),
-            Self::TooLarge { .. } => None,
-        }
-    }
-
-    /// How many bytes it has.
-    pub fn len(&self) -> u64 {
-        match self {
-            Self::Bytes(bytes) => bytes.len() as u64,
-            Self::TooLarge { len, .. } => *len,
-        }
-    }
-
-    /// Whether it has none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 
@@ -267,42 +232,6 @@ pub(crate) fn too_large_for_a_stream() -> Error {
     Error::Usage(
         "a message on standard input is larger than --max-message; name the file instead".into(),
     )
-}
-
-/// Copies `len` bytes of `path` from `offset` in pieces, so that a large message costs no memory.
-pub(crate) fn copy_stretch(
-    path: &std::path::Path,
-    offset: u64,
-    len: u64,
-    sink: &mut dyn FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
-    use std::io::{Seek as _, SeekFrom};
-    let mut file = source::open_regular(path)?;
-    file.seek(SeekFrom::Start(offset))
-        .map_err(Error::io("seek in", path))?;
-    let mut buffer = vec![0; 1 << 20];
-    let mut left = len;
-    while left > 0 {
-        let want = usize::try_from(left)
-            .unwrap_or(usize::MAX)
-            .min(buffer.len());
-        let Some(space) = buffer.get_mut(..want) else {
-            break;
-        };
-        let got = match file.read(space) {
-            Ok(0) => {
-                return Err(Error::io("read", path)(
-                    std::io::ErrorKind::UnexpectedEof.into(),
-                ));
-            }
-            Ok(got) => got,
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(Error::io("read", path)(e)),
-        };
-        sink(buffer.get(..got).unwrap_or_default())?;
-        left -= got as u64;
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use folder::Folder;
 
-use super::{Content, Kind, Mailbox, RawMessage, SourceFile, copy_stretch, dialect, sniff, source};
+use super::{Kind, Mailbox, RawMessage, SourceFile, dialect, sniff, source};
 use crate::error::{Error, Result};
 use crate::fsio::{self, File, Pending};
 use crate::message::rewrite::Piece;
@@ -289,19 +289,12 @@ pub fn write_message(
         on_content(bytes);
         write(out, bytes)
     };
-    let length = match (&rendered, &raw.content) {
-        (Some(rendered), _) => {
-            content(out, &rendered.content)?;
-            rendered.content.len() as u64
-        }
-        (None, Content::Bytes(bytes)) => {
-            content(out, bytes)?;
-            bytes.len() as u64
-        }
-        (None, Content::TooLarge { path, offset, len }) => {
-            copy_stretch(path, *offset, *len, &mut |bytes| content(out, bytes))?;
-            *len
-        }
+    let length = if let Some(rendered) = &rendered {
+        content(out, &rendered.content)?;
+        rendered.content.len() as u64
+    } else {
+        raw.content.each_piece(&mut |bytes| content(out, bytes))?;
+        raw.content.len()
     };
     let trail = rendered
         .as_ref()

@@ -10,8 +10,8 @@ use super::ground::{MANIFEST, OWN, REPORT, vet, walk_error};
 use super::journal::{Entry, Journal};
 use super::manifest::{self, MAILBOX};
 use super::proof::hash_file;
-use crate::archive::{Content, Kind, Mailbox, copy_stretch};
-use crate::crypto::digest::{Digest, Hasher, sha256};
+use crate::archive::{Kind, Mailbox};
+use crate::crypto::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::report::rows::ManifestRow;
@@ -307,16 +307,13 @@ fn hashes(path: &Path, name: &str) -> Result<Vec<String>> {
     };
     mailbox
         .messages(&Limits::default())?
-        .map(|raw| match raw?.content {
-            Content::Bytes(bytes) => Ok(hex(&sha256(&bytes))),
-            Content::TooLarge { path, offset, len } => {
-                let mut hasher = Hasher::new(Digest::Sha256);
-                copy_stretch(&path, offset, len, &mut |bytes| {
-                    hasher.update(bytes);
-                    Ok(())
-                })?;
-                Ok(hex(&hasher.finish()))
-            }
+        .map(|raw| {
+            let mut hasher = Hasher::new(Digest::Sha256);
+            raw?.content.each_piece(&mut |bytes| {
+                hasher.update(bytes);
+                Ok(())
+            })?;
+            Ok(hex(&hasher.finish()))
         })
         .collect()
 }

@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::reporter::Reporter;
 use super::walker::{Batch, Closed, Step, Walker};
-use crate::archive::{Content, Kind, Mailbox, RawMessage, SourceFile, copy_stretch};
+use crate::archive::{Content, Kind, Mailbox, RawMessage, SourceFile};
 use crate::crypto::digest::{Digest, Hasher, sha256};
 use crate::error::{Error, Result};
 use crate::ops::outcome::Outcome;
@@ -90,11 +90,11 @@ impl<'a> Mill<'a> {
                 let hashed = hash.then(|| sha256(bytes));
                 (hashed, (!known).then(|| self.guarded(&input)))
             }
-            Content::TooLarge { path, offset, len } => {
+            Content::TooLarge { len, .. } => {
                 let mut hasher = hash.then(|| Hasher::new(Digest::Sha256));
                 let mut head = Vec::new();
                 let wanted = if hash { *len } else { HEAD_BYTES.min(*len) };
-                copy_stretch(path, *offset, wanted, &mut |bytes| {
+                raw.content.first_pieces(wanted, &mut |bytes| {
                     let room = usize::try_from(HEAD_BYTES)
                         .unwrap_or(usize::MAX)
                         .saturating_sub(head.len());

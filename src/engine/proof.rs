@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::archive::{Content, Kind, Mailbox, copy_stretch};
-use crate::crypto::digest::{Digest, Hasher, sha256};
+use crate::archive::{Kind, Mailbox};
+use crate::crypto::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::text::{hex, unescape_path};
@@ -54,23 +54,14 @@ pub(super) fn read_back(
         let raw = raw?;
         found += 1;
         file.update(&raw.lead);
-        let digest = match &raw.content {
-            Content::Bytes(bytes) => {
-                file.update(bytes);
-                sha256(bytes).to_vec()
-            }
-            Content::TooLarge { path, offset, len } => {
-                let mut hasher = Hasher::new(Digest::Sha256);
-                copy_stretch(path, *offset, *len, &mut |bytes| {
-                    file.update(bytes);
-                    hasher.update(bytes);
-                    Ok(())
-                })?;
-                hasher.finish()
-            }
-        };
+        let mut hasher = Hasher::new(Digest::Sha256);
+        raw.content.each_piece(&mut |bytes| {
+            file.update(bytes);
+            hasher.update(bytes);
+            Ok(())
+        })?;
         file.update(&raw.trail);
-        found_sum.add(&hex(&digest));
+        found_sum.add(&hex(&hasher.finish()));
     }
     let difference = if found != messages {
         Some(format!(

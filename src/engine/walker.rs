@@ -1,8 +1,6 @@
 //! The reader: sources in archive order, as steps for whoever commits them.
 
-use crate::archive::{
-    Content, FileStatus, Found, Kind, Mailbox, Messages, RawMessage, SourceFile, copy_stretch,
-};
+use crate::archive::{FileStatus, Found, Kind, Mailbox, Messages, RawMessage, SourceFile};
 use crate::crypto::digest::{Digest, Hasher};
 use crate::error::Result;
 use crate::limits::Limits;
@@ -185,15 +183,10 @@ impl<'a> Current<'a> {
             return Ok(());
         };
         hasher.update(&raw.lead);
-        match &raw.content {
-            Content::Bytes(bytes) => hasher.update(bytes),
-            Content::TooLarge { path, offset, len } => {
-                copy_stretch(path, *offset, *len, &mut |bytes| {
-                    hasher.update(bytes);
-                    Ok(())
-                })?;
-            }
-        }
+        raw.content.each_piece(&mut |bytes| {
+            hasher.update(bytes);
+            Ok(())
+        })?;
         hasher.update(&raw.trail);
         Ok(())
     }

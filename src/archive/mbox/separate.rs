@@ -62,7 +62,7 @@ impl<R: Input> Reader<R> {
             }
             scan = scan.max(self.window.end().saturating_sub(5));
             if scan.saturating_sub(start) > self.limit.saturating_add(2 * TAIL) {
-                if self.path.is_none() {
+                if self.origin.is_none() {
                     return Err(too_large_for_a_stream());
                 }
                 self.window.forget_before(scan - TAIL);

@@ -22,7 +22,7 @@ fn limits(message_bytes: u64) -> Limits {
 fn read_with(bytes: &[u8], chunk: usize, limit: u64) -> Vec<RawMessage> {
     let window = Window::with_chunk(Cursor::new(bytes), chunk);
     let mut reader = Reader::new(window, "box".into(), &limits(limit));
-    reader.path = Some(PathBuf::from("box"));
+    reader.origin = Some(Origin::file("box".into()));
     reader.map(Result::unwrap).collect()
 }
 
@@ -117,7 +117,7 @@ fn offsets_past_four_gigabytes_are_right() {
         for limit in [u64::MAX / 4, 4] {
             let window = Window::with_chunk(Cursor::new(&text), 61).beginning_at(before);
             let mut reader = Reader::new(window, "box".into(), &limits(limit));
-            reader.path = Some(PathBuf::from("box"));
+            reader.origin = Some(Origin::file("box".into()));
             // Only the first message of a file is looked for at its very beginning.
             (reader.at, reader.ordinal) = (before, 1);
             let found: Vec<_> = reader.map(Result::unwrap).collect();
