@@ -34,6 +34,8 @@ fn check_shape(tree: &Tree<'_>) {
             assert!(*child > index);
             assert_eq!(tree.parts[*child].parent, Some(index));
             assert_eq!(tree.parts[*child].depth, part.depth + 1);
+            let inner = &tree.parts[*child].entity;
+            assert!(part.body.start <= inner.start && inner.end <= part.body.end);
         }
         let headers = tree.headers(part);
         assert_eq!(
@@ -142,6 +144,21 @@ fn structure_is_read_as_mail_programs_read_it() {
     ] {
         assert_eq!(tree(bad.as_bytes()).parts[0].note, Some(Note::NoBoundary));
         assert_eq!(tree(bad.as_bytes()).parts.len(), 1);
+    }
+}
+
+#[test]
+fn an_attached_message_that_never_begins_lies_within_its_part() {
+    for (head, end) in [
+        ("message/rfc822\n\n", 2),
+        ("message/rfc822\n\nContent-Type: message/rfc822\n\n", 3),
+    ] {
+        let message = format!(
+            "Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: {head}--b--\n"
+        );
+        let tree = tree(message.as_bytes());
+        assert_eq!(tree.parts.len(), end + 1);
+        assert!(tree.body(&tree.parts[end]).is_empty());
     }
 }
 

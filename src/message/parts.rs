@@ -360,17 +360,33 @@ impl<'a> Walk<'a> {
         while self.stack.len() > keep
             && let Some(frame) = self.stack.pop()
         {
+            let end = content.len().max(self.earliest_end(frame.part));
             let Some(part) = self.parts.get_mut(frame.part) else {
                 continue;
             };
-            part.entity.end = content.len().max(part.entity.start);
-            part.body.start = part.body.start.min(part.entity.end);
-            part.body.end = part.entity.end;
+            part.entity.start = part.entity.start.min(end);
+            part.entity.end = end;
+            part.body.start = part.body.start.min(end);
+            part.body.end = end;
             if let Some(boundary) = frame.boundary {
                 self.boundaries.close(&boundary);
                 part.note = Some(Note::Unclosed);
             }
         }
+    }
+
+    /// Where the part at `index` ends if nothing is in it: where it begins, or, the root of an attached
+    /// message, where the part begins that holds it. That part's own header may end in the line
+    /// end that belongs to a boundary.
+    fn earliest_end(&self, index: usize) -> usize {
+        let mut at = self.parts.get(index);
+        while let Some(part) = at
+            && part.mode == Mode::Attached
+            && let Some(parent) = part.parent
+        {
+            at = self.parts.get(parent);
+        }
+        at.map_or(0, |part| part.entity.start)
     }
 }
 

@@ -1,6 +1,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(
-    init: p7mill_fuzz::write_seeds("ber"),
+    init: p7mill_fuzz::prepare("ber"),
     |data: &[u8]| p7mill_fuzz::check("ber", data)
 );

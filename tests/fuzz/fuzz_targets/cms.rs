@@ -1,6 +1,6 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(
-    init: p7mill_fuzz::write_seeds("cms"),
+    init: p7mill_fuzz::prepare("cms"),
     |data: &[u8]| p7mill_fuzz::check("cms", data)
 );
