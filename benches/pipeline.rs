@@ -55,7 +55,7 @@ fn context(open: Opening, recipients: Vec<Arc<Certificate>>) -> Context {
 }
 
 fn messages() -> Vec<Vec<u8>> {
-    let found = archive::discover(&[sample("archive")]).unwrap();
+    let found = archive::discover(&[sample("archive")], &Limits::default()).unwrap();
     let read = |mailbox: &archive::Mailbox| mailbox.messages(&Limits::default()).unwrap();
     found
         .mailboxes

@@ -9,7 +9,6 @@ it with one of the key files. Lindqvist's passphrase is used only to show that w
 """
 
 import csv
-import gzip
 import mailbox
 import re
 import subprocess
@@ -78,8 +77,8 @@ def messages():
         n = 0
         for file in files:
             raw = file.read_bytes()
-            if raw[:2] == b"\x1f\x8b":
-                assert gzip.decompress(raw).startswith(b"Received: ")
+            if raw[:4] == b"\x04\x22\x4d\x18":
+                assert raw[11:].startswith(b"Received: ")
                 continue
             assert f",S={len(raw)}," in file.name
             n += 1
@@ -262,7 +261,7 @@ def main():
     counts = {box: sum(1 for row in expected if row[0] == box and not row[2]) for box in {row[0] for row in expected}}
     for name, extra in (("Board", 2), ("Inbox", 0)):
         assert len(mailbox.mbox(HERE / f"archive/{name}.mbox", create=False)) == counts[f"archive/{name}.mbox"] + extra
-    for folder, extra in (("curator", 1), ("curator/.Loans.2016", 0), ("curator/.Sent", 0)):  # one is the gzip file
+    for folder, extra in (("curator", 1), ("curator/.Loans.2016", 0), ("curator/.Sent", 0)):  # one is the lz4 file
         assert len(mailbox.Maildir(HERE / "archive" / folder, create=False)) == counts[f"archive/{folder}"] + extra
     print(f"{len(expected)} rows expected, {len(found)} found, {wrong} differ")
     return 0 if len(expected) == len(found) and not wrong else 1

@@ -32,6 +32,20 @@ pub struct Limits {
     pub recipients: u32,
     /// S/MIME objects.
     pub objects: u32,
+    /// Bytes that any compressed file or archive may unpack to.
+    pub unpacked_bytes: u64,
+    /// How many bytes more it may unpack to for each byte it has.
+    pub unpacked_ratio: u64,
+    /// Members of an archive that are looked at.
+    pub members: u64,
+}
+
+impl Limits {
+    /// How many bytes a file of `size` bytes may unpack to, all its members together.
+    pub fn unpacked(&self, size: u64) -> u64 {
+        size.saturating_mul(self.unpacked_ratio)
+            .saturating_add(self.unpacked_bytes)
+    }
 }
 
 impl Default for Limits {
@@ -49,6 +63,9 @@ impl Default for Limits {
             signers: 100,
             recipients: 10_000,
             objects: 200,
+            unpacked_bytes: 256 << 20,
+            unpacked_ratio: 200,
+            members: 200_000,
         }
     }
 }

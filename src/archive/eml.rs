@@ -1,35 +1,35 @@
 //! Files that are one message: `.eml` trees, MH folders, bare CMS objects.
 
-use std::fs::Metadata;
 use std::io::Read as _;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Content, Locator, Meta, Origin, RawMessage, source};
+use super::{Content, Locator, Mailbox, Meta, Origin, RawMessage, Said};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
 /// A file that is one message, not yet read.
 #[derive(Debug)]
 pub struct Single {
-    path: PathBuf,
+    origin: Origin,
     mailbox: Arc<str>,
+    said: Said,
     limit: u64,
 }
 
 impl Single {
-    /// The file at `path`, under the name of its mailbox.
-    pub fn new(path: PathBuf, mailbox: Arc<str>, limits: &Limits) -> Self {
+    /// What is in `mailbox`, under the name it has there.
+    pub fn new(mailbox: &Mailbox, name: Arc<str>, limits: &Limits) -> Self {
         Self {
-            path,
-            mailbox,
+            origin: mailbox.origin.clone(),
+            mailbox: name,
+            said: mailbox.said.clone(),
             limit: limits.message_bytes,
         }
     }
 
     /// Reads it.
     pub fn read(self) -> Result<RawMessage> {
-        let (content, metadata) = read_whole(&self.path, self.limit)?;
+        let content = read_whole(&self.origin, self.limit)?;
         Ok(RawMessage {
             locator: Locator {
                 mailbox: self.mailbox,
@@ -41,38 +41,38 @@ impl Single {
             content,
             trail: Vec::new(),
             meta: Meta {
-                modified: metadata.modified().ok(),
+                flags: self.said.flags,
+                received: self.said.received,
+                modified: self.origin.modified(),
                 ..Meta::default()
             },
         })
     }
 }
 
-/// A file's bytes, or its place where they are more than `limit`.
-pub(super) fn read_whole(path: &Path, limit: u64) -> Result<(Content, Metadata)> {
-    let mut file = source::open_regular(path)?;
-    let metadata = file.metadata().map_err(Error::io("read", path))?;
+/// All bytes of `origin`, or their place where they are more than `limit`.
+pub(super) fn read_whole(origin: &Origin, limit: u64) -> Result<Content> {
+    let failed = || Error::io("read", origin.path());
+    let mut input = origin.open_at(0)?;
+    let stated = origin.stated_len();
     let large = |len| Content::TooLarge {
-        origin: Origin::file(path.to_path_buf()),
+        origin: origin.clone(),
         offset: 0,
         len,
     };
-    if metadata.len() > limit {
-        return Ok((large(metadata.len()), metadata));
+    if let Some(len) = stated.filter(|&len| len > limit) {
+        return Ok(large(len));
     }
     // One byte of room more, so that the end is seen without growing the buffer.
-    let mut bytes = Vec::with_capacity(
-        usize::try_from(metadata.len())
-            .unwrap_or(0)
-            .saturating_add(1),
-    );
-    (&mut file)
+    let room = usize::try_from(stated.unwrap_or(0)).unwrap_or(0);
+    let mut bytes = Vec::with_capacity(room.saturating_add(1));
+    (&mut input)
         .take(limit.saturating_add(1))
         .read_to_end(&mut bytes)
-        .map_err(Error::io("read", path))?;
+        .map_err(failed())?;
     if bytes.len() as u64 > limit {
-        let metadata = file.metadata().map_err(Error::io("read", path))?;
-        return Ok((large(metadata.len()), metadata));
+        drop(input);
+        return Ok(large(origin.measure().map_err(failed())?));
     }
-    Ok((Content::Bytes(bytes), metadata))
+    Ok(Content::Bytes(bytes))
 }

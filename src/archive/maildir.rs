@@ -16,7 +16,8 @@ use std::time::SystemTime;
 pub(super) use survey::survey;
 
 use super::discover::kind_of;
-use super::{Content, Locator, Meta, RawMessage, eml, sniff, source};
+use super::packed::{Packed, Packing};
+use super::{Content, Locator, Meta, Origin, RawMessage, eml, sniff};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 
@@ -47,6 +48,48 @@ pub(super) fn is_maildir(path: &Path) -> bool {
 /// Enough to tell a compressed file.
 const MAGIC_BYTES: usize = 16;
 
+/// What a message's file holds that begins with `head`: the message, or what is compressed in it
+/// whatever its name, as Dovecot's zlib plugin leaves it. Else the word for it and why it is not
+/// read.
+fn unwrapped(
+    path: &Path,
+    head: &[u8],
+    limits: &Limits,
+) -> Result<std::result::Result<Origin, (&'static str, &'static str)>> {
+    let Some(packing) = Packing::of(head) else {
+        return Ok(match sniff::compressed(head) {
+            Some(other) => Err(other),
+            None => Ok(Origin::file(path.to_path_buf())),
+        });
+    };
+    let bytes = std::fs::symlink_metadata(path)
+        .map_err(Error::io("read", path))?
+        .len();
+    let most = limits.unpacked(bytes);
+    let packed = Packed::new(path.to_path_buf(), (0, bytes), packing, most);
+    let origin = Origin::packed(Arc::new(packed));
+    let (inner, error) = origin.head(MAGIC_BYTES)?;
+    if error.is_some() {
+        return Ok(Err((packing.word(), sniff::PACKED_DAMAGED)));
+    }
+    Ok(match sniff::compressed(&inner) {
+        Some(_) => Err((packing.word(), sniff::PACKED_TWICE)),
+        None => Ok(origin),
+    })
+}
+
+/// A message's name without the letter `Z` among its flags, by which administrators mark what they
+/// have compressed: it is written as it was before.
+fn without_packed_mark(file: &Path) -> OsString {
+    let name = file.file_name().unwrap_or_default().as_bytes();
+    let Some(at) = info_start(name) else {
+        return OsString::from_vec(name.to_vec());
+    };
+    let (stem, info) = name.split_at(at);
+    let flags = info.iter().filter(|&&letter| letter != b'Z');
+    OsString::from_vec(stem.iter().chain(flags).copied().collect())
+}
+
 /// The word for a file that they pass over.
 pub(super) const HIDDEN: &str = "hidden";
 
@@ -66,7 +109,7 @@ fn info_start(name: &[u8]) -> Option<usize> {
     matches!(name.get(at), Some(b':' | b';' | b'!')).then_some(at)
 }
 
-fn flags(name: &[u8]) -> String {
+pub(super) fn flags(name: &[u8]) -> String {
     let info = info_start(name)
         .and_then(|at| name.get(at + 3..))
         .unwrap_or_default();
@@ -77,7 +120,7 @@ fn flags(name: &[u8]) -> String {
 }
 
 /// The Unix seconds a name begins with.
-fn epoch(name: &[u8]) -> Option<i64> {
+pub(super) fn epoch(name: &[u8]) -> Option<i64> {
     let digits = name.iter().take_while(|b| b.is_ascii_digit()).count();
     if !(1..=12).contains(&digits) {
         return None;
@@ -144,7 +187,7 @@ fn relative(folder: u8, name: &[u8]) -> PathBuf {
 pub(crate) struct Reader {
     path: PathBuf,
     mailbox: Arc<str>,
-    limit: u64,
+    limits: Limits,
     names: Names,
     next: usize,
     ordinal: u64,
@@ -161,7 +204,7 @@ impl Reader {
         Ok(Self {
             path: path.to_path_buf(),
             mailbox,
-            limit: limits.message_bytes,
+            limits: limits.clone(),
             names,
             next: 0,
             ordinal: 0,
@@ -175,7 +218,7 @@ impl Reader {
     fn read(&mut self, entry: Entry) -> Result<Option<RawMessage>> {
         let name = self.names.name(entry).to_vec();
         let mut file = relative(entry.folder, &name);
-        let mut read = eml::read_whole(&self.path.join(&file), self.limit);
+        let mut read = self.file(&file);
         while let Err(error) = &read
             && kind_of(error) == io::ErrorKind::NotFound
         {
@@ -183,11 +226,13 @@ impl Reader {
                 break;
             };
             file = found;
-            read = eml::read_whole(&self.path.join(&file), self.limit);
+            read = self.file(&file);
         }
-        let (content, metadata) = read?;
-        if Self::is_other(&content) {
+        let Some((content, origin)) = read? else {
             return Ok(None);
+        };
+        if !origin.is_file() {
+            file.set_file_name(without_packed_mark(&file));
         }
         self.ordinal += 1;
         let name = file.file_name().unwrap_or_default().as_bytes().to_vec();
@@ -205,18 +250,33 @@ impl Reader {
                 flags: flags(&name),
                 received: epoch(&name),
                 file: Some(file),
-                modified: metadata.modified().ok(),
+                modified: origin.modified(),
                 ..Meta::default()
             },
         }))
     }
 
-    /// Whether [`survey`] has listed this file as something else than a message.
-    fn is_other(content: &Content) -> bool {
-        match content {
-            Content::Bytes(bytes) => sniff::compressed(bytes).is_some(),
-            Content::TooLarge { origin, .. } => source::head(origin.path(), MAGIC_BYTES)
-                .is_ok_and(|(head, _)| sniff::compressed(&head).is_some()),
+    /// What is in a file, unwrapped; `None` where [`survey`] has listed it as no message.
+    fn file(&self, file: &Path) -> Result<Option<(Content, Origin)>> {
+        let path = self.path.join(file);
+        let origin = Origin::file(path.clone());
+        let content = eml::read_whole(&origin, self.limits.message_bytes)?;
+        let mut head = Vec::new();
+        content.first_pieces(MAGIC_BYTES as u64, &mut |bytes| {
+            head.extend_from_slice(bytes);
+            Ok(())
+        })?;
+        if Packing::of(&head).is_none() {
+            let message = sniff::compressed(&head).is_none();
+            return Ok(message.then_some((content, origin)));
+        }
+        drop(content);
+        match unwrapped(&path, &head, &self.limits)? {
+            Ok(origin) => {
+                let content = eml::read_whole(&origin, self.limits.message_bytes)?;
+                Ok(Some((content, origin)))
+            }
+            Err(_) => Ok(None),
         }
     }
 

@@ -50,10 +50,11 @@ use std::sync::Arc;
 
 use memchr::memmem;
 
-pub(crate) use input::{Input, Snapshot};
+pub(crate) use input::{Input, Snapshot, Unwrapped};
 
 use super::from_line::{self, FromLine};
 use super::header::{self, Header};
+use super::packed::Damage;
 #[cfg(test)]
 use super::window::CHUNK;
 use super::window::Window;
@@ -77,6 +78,8 @@ pub(crate) struct Reader<R> {
     /// Where the next message's lead begins.
     at: u64,
     done: bool,
+    /// What is wrong behind the last message, not yet told.
+    untold: Option<Damage>,
     /// Messages with a true Content-Length, and the others.
     honest: u64,
     others: u64,
@@ -109,6 +112,17 @@ impl Reader<Snapshot> {
     }
 }
 
+impl Reader<Unwrapped> {
+    /// Reads an mbox that lies compressed, or in an archive.
+    pub(crate) fn unwrap(origin: &Origin, mailbox: Arc<str>, limits: &Limits) -> Result<Self> {
+        let (input, opened) = Unwrapped::open(origin)?;
+        let mut reader = Self::new(Window::new(input), mailbox, limits);
+        reader.origin = Some(origin.clone());
+        reader.opened = Some(opened);
+        Ok(reader)
+    }
+}
+
 impl Reader<Box<dyn ReadSend>> {
     /// Reads an mbox from a stream.
     pub(crate) fn stream(input: Box<dyn ReadSend>, mailbox: Arc<str>, limits: &Limits) -> Self {
@@ -121,9 +135,23 @@ impl<R: Input> Iterator for Reader<R> {
 
     fn next(&mut self) -> Option<Result<RawMessage>> {
         if self.done {
-            return self.changed_meanwhile().map(Err);
+            let untold = self.untold.take();
+            return match untold {
+                Some(damage) => Some(Err(self.failed(damage.error()))),
+                None => self.changed_meanwhile().map(Err),
+            };
         }
-        let message = self.message().transpose()?;
+        let message = self.message().transpose();
+        let damage = self.window.input().damage();
+        if let (true, Some(damage)) = (self.done, damage) {
+            self.opened = None;
+            // Nobody knows how the message before the damage would have gone on.
+            if damage != Damage::Trailing || message.is_none() {
+                return Some(Err(self.failed(damage.error())));
+            }
+            self.untold = Some(damage);
+        }
+        let message = message?;
         self.done |= message.is_err();
         if message.is_err() {
             self.opened = None;
@@ -143,6 +171,7 @@ impl<R: Input> Reader<R> {
             ordinal: 0,
             at: 0,
             done: false,
+            untold: None,
             honest: 0,
             others: 0,
             after_blank: 0,

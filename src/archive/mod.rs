@@ -7,6 +7,7 @@
 //! The law the mbox reader keeps, whatever the bytes: `lead + content + trail` of all messages, in
 //! order, is the file.
 
+mod beside;
 mod content;
 pub mod dialect;
 pub mod discover;
@@ -16,11 +17,15 @@ mod header;
 pub mod locator;
 pub mod maildir;
 pub mod mbox;
+mod members;
 mod origin;
+pub mod packed;
 pub mod sniff;
 mod source;
+mod tar;
 mod window;
 pub mod write;
+mod zip;
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -66,29 +71,61 @@ impl Kind {
 pub struct Mailbox {
     /// Relative to the named path's parent, `/`-joined, escaped by [`crate::text::escape_path`].
     pub name: String,
-    /// The file, or the Maildir's folder.
-    pub path: PathBuf,
+    /// Its name below the output folder: the same, but for what is written otherwise than it was
+    /// found, as what was compressed is.
+    pub out: String,
+    /// Its bytes; of a Maildir the folder.
+    pub origin: Origin,
     /// How it is stored.
     pub kind: Kind,
+    /// What lies beside a single message and says more about it.
+    pub said: Said,
+}
+
+/// What is said of a single message where it lies, outside of it: by an MH folder's sequences, in
+/// an .emlx file's end, in the name a Maildir gave it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Said {
+    /// Maildir info letters.
+    pub flags: String,
+    /// Unix seconds.
+    pub received: Option<i64>,
 }
 
 impl Mailbox {
+    /// The mailbox that is the file or Maildir at `path`, written under its own name.
+    pub fn new(name: String, path: PathBuf, kind: Kind) -> Self {
+        Self {
+            out: name.clone(),
+            name,
+            origin: Origin::file(path),
+            kind,
+            said: Said::default(),
+        }
+    }
+
     /// The messages, in archive order. Fails where the mailbox cannot be opened at all; what goes
     /// wrong later is an item of the iterator.
     pub fn messages(&self, limits: &Limits) -> Result<Messages> {
         let name: Arc<str> = self.name.as_str().into();
-        let source =
-            match self.kind {
-                Kind::Mbox => Messages(Source::Mbox(Box::new(mbox::Reader::open(
-                    &self.path, name, limits,
-                )?))),
-                Kind::Maildir => Messages(Source::Maildir(Box::new(maildir::Reader::open(
-                    &self.path, name, limits,
-                )?))),
-                Kind::Eml | Kind::Cms => Messages(Source::Single(Some(Box::new(
-                    eml::Single::new(self.path.clone(), name, limits),
-                )))),
-            };
+        let source = match self.kind {
+            Kind::Mbox if self.origin.is_file() => {
+                let reader = mbox::Reader::open(self.origin.path(), name, limits)?;
+                Messages(Source::Mbox(Box::new(reader)))
+            }
+            Kind::Mbox => {
+                let reader = mbox::Reader::unwrap(&self.origin, name, limits)?;
+                Messages(Source::Unwrapped(Box::new(reader)))
+            }
+            Kind::Maildir => {
+                let reader = maildir::Reader::open(self.origin.path(), name, limits)?;
+                Messages(Source::Maildir(Box::new(reader)))
+            }
+            Kind::Eml | Kind::Cms => {
+                let single = eml::Single::new(self, name, limits);
+                Messages(Source::Single(Some(Box::new(single))))
+            }
+        };
         Ok(source)
     }
 }
@@ -135,6 +172,7 @@ pub struct Messages(Source);
 #[derive(Debug)]
 enum Source {
     Mbox(Box<mbox::Reader<mbox::Snapshot>>),
+    Unwrapped(Box<mbox::Reader<mbox::Unwrapped>>),
     Stream(Box<mbox::Reader<Box<dyn ReadSend>>>),
     Maildir(Box<maildir::Reader>),
     Single(Option<Box<eml::Single>>),
@@ -147,6 +185,7 @@ impl Iterator for Messages {
     fn next(&mut self) -> Option<Self::Item> {
         match &mut self.0 {
             Source::Mbox(reader) => reader.next(),
+            Source::Unwrapped(reader) => reader.next(),
             Source::Stream(reader) => reader.next(),
             Source::Maildir(reader) => reader.next(),
             Source::Single(single) => single.take().map(|single| single.read()),
@@ -234,5 +273,7 @@ pub(crate) fn too_large_for_a_stream() -> Error {
     )
 }
 
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod tests;

@@ -12,6 +12,10 @@ use super::{Kind, from_line, header};
 /// How many bytes of a file a judgement needs.
 pub const HEAD_BYTES: usize = 64 << 10;
 
+/// Why a compressed file is not read.
+pub(super) const PACKED_DAMAGED: &str = "compressed, and damaged from the start";
+pub(super) const PACKED_TWICE: &str = "compressed twice; decompress it and run again";
+
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judgement {
@@ -78,6 +82,16 @@ pub fn judge(head: &[u8], path: &Path) -> Judgement {
         _ if head.contains(&0) => Judgement::Ordinary("binary"),
         _ => Judgement::Ordinary("text"),
     }
+}
+
+/// Whether `head` begins a ZIP archive that is no document of an office program.
+pub(super) fn is_zip(head: &[u8]) -> bool {
+    compressed(head).is_some_and(|(word, _)| word == "zip") && !is_document(head)
+}
+
+/// Whether `head` begins a tar archive.
+pub(super) fn is_tar(head: &[u8]) -> bool {
+    foreign(head, "").is_some_and(|(word, _)| word == "tar")
 }
 
 /// How many bytes of byte order mark and blank lines `head` begins with.

@@ -73,7 +73,7 @@ fn every_file_is_accounted_for() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("Post");
     tree(&root);
-    let found = discover(&[root]).unwrap();
+    let found = discover(&[root], &Limits::default()).unwrap();
     let mailboxes: Vec<_> = found
         .mailboxes
         .iter()
@@ -100,6 +100,7 @@ fn every_file_is_accounted_for() {
                 FileStatus::Copied => "copied",
                 FileStatus::Skipped(_) => "skipped",
                 FileStatus::Dropped(_) => "dropped",
+                FileStatus::Unpacked(_) => "unpacked",
             };
             format!("{} {kind} {status}", name.trim_start_matches("Post/"))
         })
@@ -128,30 +129,44 @@ fn named_paths_are_judged_as_named() {
     let at = |name: &str| dir.path().join(name);
     put(&at("a/mail.txt"), &mail("x"));
     put(&at("b/mail.txt"), &mail("y"));
-    let Err(Error::Usage(text)) = discover(&[at("a/mail.txt"), at("b/mail.txt")]) else {
+    let Err(Error::Usage(text)) =
+        discover(&[at("a/mail.txt"), at("b/mail.txt")], &Limits::default())
+    else {
         panic!()
     };
     assert!(text.contains("mail.txt"));
-    let Err(Error::Usage(text)) = discover(&[at("nowhere")]) else {
+    let Err(Error::Usage(text)) = discover(&[at("nowhere")], &Limits::default()) else {
         panic!()
     };
     assert!(text.contains("nowhere"));
     assert_eq!(
-        discover(&[at("a/mail.txt")]).unwrap().mailboxes[0].kind,
+        discover(&[at("a/mail.txt")], &Limits::default())
+            .unwrap()
+            .mailboxes[0]
+            .kind,
         Kind::Eml
     );
     // A root that is a link is followed, and keeps the link's name.
     symlink(at("a"), at("link")).unwrap();
     assert_eq!(
-        discover(&[at("link")]).unwrap().mailboxes[0].name,
+        discover(&[at("link")], &Limits::default())
+            .unwrap()
+            .mailboxes[0]
+            .name,
         "link/mail.txt"
     );
     assert_eq!(
-        discover(&[at("a/.")]).unwrap().mailboxes[0].name,
+        discover(&[at("a/.")], &Limits::default())
+            .unwrap()
+            .mailboxes[0]
+            .name,
         "a/mail.txt"
     );
     assert_eq!(
-        discover(&[at("a/../b")]).unwrap().mailboxes[0].name,
+        discover(&[at("a/../b")], &Limits::default())
+            .unwrap()
+            .mailboxes[0]
+            .name,
         "b/mail.txt"
     );
 }
@@ -166,7 +181,10 @@ fn a_tree_deeper_than_any_stack_is_walked() {
         &mail("deep"),
     );
     assert_eq!(
-        discover(&[dir.path().join("r")]).unwrap().mailboxes.len(),
+        discover(&[dir.path().join("r")], &Limits::default())
+            .unwrap()
+            .mailboxes
+            .len(),
         1
     );
 }
@@ -175,11 +193,7 @@ fn a_tree_deeper_than_any_stack_is_walked() {
 fn a_maildir_is_read_in_order_of_delivery_with_its_flags() {
     let dir = tempfile::tempdir().unwrap();
     tree(dir.path());
-    let mailbox = Mailbox {
-        name: "Mail".into(),
-        path: dir.path().join("Mail"),
-        kind: Kind::Maildir,
-    };
+    let mailbox = Mailbox::new("Mail".into(), dir.path().join("Mail"), Kind::Maildir);
     let messages: Vec<_> = mailbox
         .messages(&Limits::default())
         .unwrap()
@@ -217,11 +231,7 @@ fn a_message_that_is_renamed_while_reading_is_read_once() {
     let dir = tempfile::tempdir().unwrap();
     tree(dir.path());
     let path = dir.path().join("Mail");
-    let mailbox = Mailbox {
-        name: "Mail".into(),
-        path: path.clone(),
-        kind: Kind::Maildir,
-    };
+    let mailbox = Mailbox::new("Mail".into(), path.clone(), Kind::Maildir);
     let mut messages = mailbox.messages(&Limits::default()).unwrap();
     messages.next().unwrap().unwrap();
     fs::rename(
@@ -289,7 +299,7 @@ fn what_is_not_changed_is_written_as_it_was_found() {
     let (root, out) = (dir.path().join("Post"), dir.path().join("out"));
     tree(&root);
     let before = snapshot(&root);
-    let found = discover(std::slice::from_ref(&root)).unwrap();
+    let found = discover(std::slice::from_ref(&root), &Limits::default()).unwrap();
     copy_all(&found, &out);
     let dropped = [
         "Mail/dovecot-uidlist",
@@ -313,7 +323,7 @@ fn what_is_not_changed_is_written_as_it_was_found() {
         (0o600, 0o700)
     );
     // What was written is found and read alike.
-    let again = discover(&[out.join("Post")]).unwrap();
+    let again = discover(&[out.join("Post")], &Limits::default()).unwrap();
     assert_eq!(again.mailboxes.len(), found.mailboxes.len());
 }
 
@@ -327,11 +337,7 @@ fn change(body: &str) -> Vec<Piece> {
 fn a_changed_message_stays_one_message_and_leaves_the_others_alone() {
     let dir = tempfile::tempdir().unwrap();
     tree(dir.path());
-    let mailbox = Mailbox {
-        name: "INBOX".into(),
-        path: dir.path().join("INBOX"),
-        kind: Kind::Mbox,
-    };
+    let mailbox = Mailbox::new("INBOX".into(), dir.path().join("INBOX"), Kind::Mbox);
     let out = dir.path().join("out");
     let messages: Vec<_> = mailbox
         .messages(&Limits::default())
@@ -351,10 +357,7 @@ fn a_changed_message_stays_one_message_and_leaves_the_others_alone() {
             );
         }
         writer.finish().unwrap();
-        let made = Mailbox {
-            path: out.join("INBOX"),
-            ..mailbox.clone()
-        };
+        let made = Mailbox::new("INBOX".into(), out.join("INBOX"), Kind::Mbox);
         let made: Vec<_> = made
             .messages(&Limits::default())
             .unwrap()
@@ -393,11 +396,7 @@ fn a_maildir_name_states_the_new_sizes() {
     ] {
         put(&source.join(name), &mail(name));
     }
-    let mailbox = Mailbox {
-        name: "Mail".into(),
-        path: source,
-        kind: Kind::Maildir,
-    };
+    let mailbox = Mailbox::new("Mail".into(), source, Kind::Maildir);
     let mut writer = MailboxWriter::open(&out, &out.join(".parts"), &mailbox, None).unwrap();
     let mut written = Vec::new();
     for raw in mailbox.messages(&Limits::default()).unwrap() {
@@ -433,11 +432,7 @@ fn a_stopped_writer_is_continued_anywhere() {
         ("Mail", Kind::Maildir),
         ("deep/er/one.eml", Kind::Eml),
     ] {
-        let mailbox = Mailbox {
-            name: name.into(),
-            path: dir.path().join(name),
-            kind,
-        };
+        let mailbox = Mailbox::new(name.into(), dir.path().join(name), kind);
         let messages: Vec<_> = mailbox
             .messages(&Limits::default())
             .unwrap()
@@ -491,11 +486,7 @@ fn nothing_is_written_outside_the_output() {
         "a/\\x2e\\x2e/\\x2e\\x2e/b",
         "a\\x00b",
     ] {
-        let mailbox = Mailbox {
-            name: name.into(),
-            path: dir.path().join("box"),
-            kind: Kind::Mbox,
-        };
+        let mailbox = Mailbox::new(name.into(), dir.path().join("box"), Kind::Mbox);
         let opened = MailboxWriter::open(
             &dir.path().join("out"),
             &dir.path().join("out/p"),
@@ -504,11 +495,7 @@ fn nothing_is_written_outside_the_output() {
         );
         assert!(matches!(opened, Err(Error::Usage(_))), "{name}");
     }
-    let mailbox = Mailbox {
-        name: "m".into(),
-        path: dir.path().to_path_buf(),
-        kind: Kind::Maildir,
-    };
+    let mailbox = Mailbox::new("m".into(), dir.path().to_path_buf(), Kind::Maildir);
     let mut writer = MailboxWriter::open(
         &dir.path().join("out"),
         &dir.path().join("out/p"),
@@ -566,11 +553,7 @@ fn a_large_message_is_streamed_through() {
     let dir = tempfile::tempdir().unwrap();
     let large = format!("{FROM}A: b\n\n{}\n\n{FROM}A: c\n\n", "x".repeat(3 << 20));
     put(&dir.path().join("box"), large.as_bytes());
-    let mailbox = Mailbox {
-        name: "box".into(),
-        path: dir.path().join("box"),
-        kind: Kind::Mbox,
-    };
+    let mailbox = Mailbox::new("box".into(), dir.path().join("box"), Kind::Mbox);
     let out = dir.path().join("out");
     let mut writer = MailboxWriter::open(&out, &out.join("p"), &mailbox, None).unwrap();
     let mut seen = 0;
@@ -599,7 +582,7 @@ fn python_reads_the_maildir_that_is_written() {
     let dir = tempfile::tempdir().unwrap();
     tree(&dir.path().join("Post"));
     copy_all(
-        &discover(&[dir.path().join("Post")]).unwrap(),
+        &discover(&[dir.path().join("Post")], &Limits::default()).unwrap(),
         &dir.path().join("out"),
     );
     let script = "import mailbox,sys\nm=mailbox.Maildir(sys.argv[1], create=False)\nprint(sorted((x['Subject'] or '-', x.get_flags(), x.get_subdir()) for x in m), m.list_folders())";

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 
 use folder::Folder;
 
-use super::{Kind, Mailbox, RawMessage, SourceFile, dialect, sniff, source};
+use super::{Kind, Mailbox, RawMessage, SourceFile, dialect, sniff};
 use crate::error::{Error, Result};
 use crate::fsio::{self, File, Pending};
 use crate::message::rewrite::Piece;
@@ -72,11 +72,11 @@ impl MailboxWriter {
         mailbox: &Mailbox,
         resume: Option<(u64, u64)>,
     ) -> Result<Self> {
-        let relative = relative(&mailbox.name)?;
+        let relative = relative(&mailbox.out)?;
         let place = out.join(&relative);
         let (ordinal, end) = resume.unwrap_or_default();
         let target = match mailbox.kind {
-            Kind::Maildir => Target::Folder(Folder::open(&place, &mailbox.path)?),
+            Kind::Maildir => Target::Folder(Folder::open(&place, mailbox.origin.path())?),
             kind => {
                 let staged = staging.join(&relative);
                 make_folder_of(&staged)?;
@@ -96,9 +96,7 @@ impl MailboxWriter {
                 } else {
                     None
                 };
-                let modified = std::fs::symlink_metadata(&mailbox.path)
-                    .and_then(|m| m.modified())
-                    .ok();
+                let modified = mailbox.origin.modified();
                 Target::File {
                     staged,
                     open,
@@ -108,7 +106,7 @@ impl MailboxWriter {
             }
         };
         Ok(Self {
-            name: mailbox.name.clone(),
+            name: mailbox.out.clone(),
             kind: mailbox.kind,
             ordinal,
             place,
@@ -312,13 +310,14 @@ pub fn copy_file(out: &Path, file: &SourceFile, on_content: OnContent<'_>) -> Re
     let relative = relative(&file.name)?;
     let place = out.join(&relative);
     make_folder_of(&place)?;
-    let mut input = source::open_regular(&file.path)?;
-    let metadata = input.metadata().map_err(Error::io("read", &file.path))?;
+    let path = file.origin.path();
+    let mut input = file.origin.open_at(0)?;
+    let metadata = std::fs::symlink_metadata(path).map_err(Error::io("read", path))?;
     let mut unread = None;
     let mut length = 0;
     let mut copy = Pending::create(&place)?;
     copy.set_mode(metadata.permissions().mode() & 0o700 | 0o600);
-    if let Ok(modified) = metadata.modified() {
+    if let Some(modified) = file.origin.modified() {
         copy.set_modified(modified);
     }
     let written = copy.write(|out| {
@@ -340,7 +339,7 @@ pub fn copy_file(out: &Path, file: &SourceFile, on_content: OnContent<'_>) -> Re
         }
     });
     if let Some(error) = unread {
-        return Err(Error::io("read", &file.path)(error));
+        return Err(Error::io("read", path)(error));
     }
     written?;
     copy.finish()?;

@@ -409,6 +409,9 @@ pub(crate) struct RunArgs {
     /// Outcomes that do not count as failures, such as no-key,locked
     #[arg(long, value_name = "OUTCOME,…", value_delimiter = ',', value_parser = values::accepted)]
     pub(crate) accept: Vec<Action>,
+    /// How many bytes a compressed file or archive may unpack to for each of its own, past 256 MiB
+    #[arg(long, value_name = "RATIO", value_parser = clap::value_parser!(u64).range(1..=1_000_000))]
+    pub(crate) max_unpack: Option<u64>,
     /// How many threads work [default: one a processor]
     #[arg(short = 'j', value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,

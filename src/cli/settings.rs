@@ -167,6 +167,9 @@ impl Settings {
             format!("{} {}", secrets.passphrases().len(), secrets.keys().len()),
         );
         options.insert("open unaddressed".into(), open_unaddressed.to_string());
+        if let Some(ratio) = request.run.and_then(|run| run.max_unpack) {
+            options.insert("max unpack".into(), ratio.to_string());
+        }
         let trust_tsa = Trust::new(stamping);
         let told = told::told(
             request,
@@ -229,7 +232,7 @@ impl Settings {
             secrets,
             pool,
             cache: CertCache::new(),
-            limits: Limits::default(),
+            limits: limits(request.run),
             now,
             clock,
         };
@@ -314,6 +317,14 @@ pub(crate) fn named(option: &str, error: Error) -> Error {
         Error::Io { .. } | Error::Usage(_) => Error::Usage(format!("{option}: {error}")),
         other => other,
     }
+}
+
+fn limits(run: Option<&RunArgs>) -> Limits {
+    let mut limits = Limits::default();
+    if let Some(ratio) = run.and_then(|run| run.max_unpack) {
+        limits.unpacked_ratio = ratio;
+    }
+    limits
 }
 
 fn threads(run: Option<&RunArgs>) -> usize {

@@ -151,7 +151,7 @@ fn only_message(sources: &[PathBuf]) -> Result<Vec<u8>> {
             keep_only(&mut only, message?)?;
         }
     } else {
-        for mailbox in archive::discover(sources)?.mailboxes {
+        for mailbox in archive::discover(sources, &limits)?.mailboxes {
             let messages = mailbox.messages(&limits);
             for message in messages.into_iter().flatten().flatten() {
                 keep_only(&mut only, message)?;

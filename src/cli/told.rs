@@ -77,6 +77,8 @@ pub(crate) fn told(request: &Request<'_>, found: &Found<'_>) -> Told {
     let accept = request.run.map(|run| run.accept.as_slice());
     let accept = accept.unwrap_or_default().iter().map(ToString::to_string);
     options.words("--accept", accept);
+    let ratio = request.run.and_then(|run| run.max_unpack);
+    options.word("--max-unpack", ratio.map(|ratio| ratio.to_string()));
     Told {
         options: options.0,
         tables: tables(found),

@@ -300,11 +300,7 @@ fn compare(layout: &Layout, path: &str, expected: &[String], found: &mut Finding
 }
 
 fn hashes(path: &Path, name: &str) -> Result<Vec<String>> {
-    let mailbox = Mailbox {
-        name: name.to_owned(),
-        path: path.to_path_buf(),
-        kind: Kind::Mbox,
-    };
+    let mailbox = Mailbox::new(name.to_owned(), path.to_path_buf(), Kind::Mbox);
     mailbox
         .messages(&Limits::default())?
         .map(|raw| {

@@ -172,7 +172,7 @@ impl<'a> Committer<'a> {
         current.messages += 1;
         for out in record
             .places()
-            .filter(|out| out.mailbox == current.mailbox.name)
+            .filter(|out| out.mailbox == current.mailbox.out)
         {
             current.written += 1;
             current.end = out.end;
@@ -226,7 +226,7 @@ impl<'a> Committer<'a> {
             let on_content = &mut |bytes: &[u8]| hasher.update(bytes);
             let beside = matches!(current.mailbox.kind, Kind::Eml | Kind::Cms);
             let written = if beside {
-                let name = free_name(&mut output.names, &current.mailbox.name);
+                let name = free_name(&mut output.names, &current.mailbox.out);
                 write_beside(&output.layout.out, &name, &milled.raw, edits, on_content)?
             } else {
                 let writer = current.writer(&output.layout)?;
@@ -308,7 +308,7 @@ impl<'a> Committer<'a> {
         } = current;
         writer.map_or(Ok(()), MailboxWriter::finish)?;
         let proof = proof::read_back(&output.layout.out, mailbox, self.limits, written, &sum)?;
-        Ok((Some(mailbox.name.clone()), proof))
+        Ok((Some(mailbox.out.clone()), proof))
     }
 
     fn copy(&self, file: &SourceFile) -> Result<FileRecord> {
@@ -322,9 +322,14 @@ impl<'a> Committer<'a> {
                 FileStatus::Read => "read".into(),
                 FileStatus::Copied => "copied".into(),
                 FileStatus::Skipped(why) => format!("skipped: {why}"),
+                FileStatus::Unpacked(None) => "read".into(),
+                FileStatus::Unpacked(Some(why)) => format!("skipped: {why}"),
                 FileStatus::Dropped(why) => format!("dropped: {why}"),
             },
-            failed: matches!(file.status, FileStatus::Skipped(_)),
+            failed: matches!(
+                file.status,
+                FileStatus::Skipped(_) | FileStatus::Unpacked(Some(_))
+            ),
             out: None,
         };
         let withholds = self.output.as_ref().is_some_and(|output| output.withholds);
@@ -334,6 +339,9 @@ impl<'a> Committer<'a> {
             return Ok(record);
         }
         if !file.is_copied() {
+            if matches!(file.status, FileStatus::Unpacked(_)) && self.hash {
+                record.sha256 = proof::hash_source(&file.origin)?;
+            }
             return Ok(record);
         }
         let mut hasher = Hasher::new(Digest::Sha256);
@@ -348,7 +356,7 @@ impl<'a> Committer<'a> {
                         action: "read" | "open",
                         path,
                         source,
-                    }) if path == file.path => {
+                    }) if path == file.origin.path() => {
                         record.status = format!("skipped: cannot read: {}", source.kind());
                         record.failed = true;
                         return Ok(record);
@@ -356,7 +364,7 @@ impl<'a> Committer<'a> {
                     Err(error) => return Err(error),
                 }
             }
-            None if self.hash => match proof::hash_file(&file.path) {
+            None if self.hash => match proof::hash_source(&file.origin) {
                 Ok(sha256) => record.sha256 = sha256,
                 Err(_) => record.failed = true,
             },
@@ -431,7 +439,7 @@ impl<'a> Sink<'a> for Committer<'a> {
         };
         let file = FileRecord {
             path: closed.mailbox.name.clone(),
-            kind: closed.mailbox.kind.as_str().into(),
+            kind: closed.kind.into(),
             bytes: closed.bytes,
             sha256: closed.sha256,
             messages,
@@ -443,6 +451,7 @@ impl<'a> Sink<'a> for Committer<'a> {
             file,
             kind: closed.mailbox.kind.as_str().into(),
             out_sha256: proof.sha256,
+            unwrapped_sha256: closed.unwrapped_sha256,
         };
         self.journal.append(&Entry::Mailbox(Box::new(done)))?;
         self.uncommitted.0 += 1;
@@ -456,7 +465,7 @@ impl<'a> Sink<'a> for Committer<'a> {
             };
             let same = known.path == file.name
                 && (known.sha256.is_empty()
-                    || proof::hash_file(&file.path).ok() == Some(known.sha256));
+                    || proof::hash_source(&file.origin).ok() == Some(known.sha256));
             return if same {
                 Ok(())
             } else {
@@ -488,7 +497,7 @@ impl Current<'_> {
     /// Removes what a killed run wrote into a Maildir and did not live to note. Most of it would be
     /// written again under the same name; what was encrypted anew may have another size and name.
     fn remove_unclaimed(&mut self, layout: &Layout) -> Result<()> {
-        let place = layout.below(&self.mailbox.name)?;
+        let place = layout.below(&self.mailbox.out)?;
         let paths = std::mem::take(&mut self.paths);
         for folder in ["cur", "new"] {
             let folder = place.join(folder);

@@ -65,6 +65,21 @@ pub struct MailboxDone {
     pub kind: String,
     /// Of the file as written, lower-case hex; empty for a Maildir and without an output folder.
     pub out_sha256: String,
+    /// Of the mailbox in the source without what it is wrapped in, lower-case hex; empty where it
+    /// lies there as it is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unwrapped_sha256: String,
+}
+
+impl MailboxDone {
+    /// The SHA-256 of the source's mail, unwrapped: what restoring it gives.
+    pub fn mail_sha256(&self) -> &String {
+        if self.unwrapped_sha256.is_empty() {
+            &self.file.sha256
+        } else {
+            &self.unwrapped_sha256
+        }
+    }
 }
 
 /// The end of a run.

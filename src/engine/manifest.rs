@@ -94,12 +94,17 @@ fn rows(
             Entry::Mailbox(done) => {
                 let put_back = std::mem::take(&mut any_back);
                 let withheld = std::mem::take(&mut any_withheld);
-                if let Some(out_path) = done.file.out.filter(|_| !done.out_sha256.is_empty()) {
+                if let Some(out_path) = done
+                    .file
+                    .out
+                    .clone()
+                    .filter(|_| !done.out_sha256.is_empty())
+                {
                     let hash = if put_back && withheld {
                         // Something of the source is not there.
                         hash_file(&layout.below(&out_path)?)?
                     } else if put_back {
-                        done.file.sha256.clone()
+                        done.mail_sha256().clone()
                     } else {
                         done.out_sha256
                     };

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::archive::{Kind, Mailbox};
+use crate::archive::{Kind, Mailbox, Origin};
 use crate::crypto::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -41,12 +41,8 @@ pub(super) fn read_back(
     messages: u64,
     sum: &Sum,
 ) -> Result<Proof> {
-    let path = out.join(unescape_path(&mailbox.name));
-    let written = Mailbox {
-        name: mailbox.name.clone(),
-        path,
-        kind: mailbox.kind,
-    };
+    let path = out.join(unescape_path(&mailbox.out));
+    let written = Mailbox::new(mailbox.out.clone(), path, mailbox.kind);
     let mut file = Hasher::new(Digest::Sha256);
     let mut found = 0;
     let mut found_sum = Sum::default();
@@ -82,12 +78,19 @@ pub(super) fn read_back(
 
 /// The SHA-256 of a file, lower-case hex.
 pub(super) fn hash_file(path: &Path) -> Result<String> {
-    use std::io::Read as _;
-    let mut file = open_plain(path)?;
+    hash(open_plain(path)?, path)
+}
+
+/// The SHA-256 of a source, as it lies in its file or archive, lower-case hex.
+pub(super) fn hash_source(origin: &Origin) -> Result<String> {
+    hash(origin.open_at(0)?, origin.path())
+}
+
+fn hash(mut input: impl std::io::Read, path: &Path) -> Result<String> {
     let mut hasher = Hasher::new(Digest::Sha256);
     let mut buffer = vec![0; 1 << 18];
     loop {
-        match file.read(&mut buffer) {
+        match input.read(&mut buffer) {
             Ok(0) => return Ok(hex(&hasher.finish())),
             Ok(got) => hasher.update(buffer.get(..got).unwrap_or_default()),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}

@@ -215,11 +215,7 @@ impl Work<'_> {
     ) -> Result<()> {
         let path = self.layout.below(name)?;
         let modified = modified(&path)?;
-        let mailbox = Mailbox {
-            name: name.to_owned(),
-            path: path.clone(),
-            kind: Kind::Mbox,
-        };
+        let mailbox = Mailbox::new(name.to_owned(), path.clone(), Kind::Mbox);
         let changes: HashMap<u64, &Change> = changes
             .iter()
             .map(|change| (change.ordinal, change))
@@ -262,7 +258,7 @@ impl Work<'_> {
             })?;
             // Compared before the file has its name: whatever else is wrong, OUT stays as it is.
             let hash = hex(&std::mem::replace(out.hasher, Hasher::new(Digest::Sha256)).finish());
-            if done.file.failed || drops.withheld || hash == done.file.sha256 {
+            if done.file.failed || drops.withheld || hash == *done.mail_sha256() {
                 return Ok(());
             }
             failed = Some(damaged(

@@ -123,7 +123,7 @@ pub fn run_with(
 ) -> Result<Finished> {
     let begun = Instant::now();
     guard_places(job, store.as_deref())?;
-    let found = archive::discover(&job.roots)?;
+    let found = archive::discover(&job.roots, &context.limits)?;
     let layout = job.out.as_deref().map(Layout::new);
     let (_lock, journal) = match &layout {
         None => (None, Journal::temporary(&job.header())?),
@@ -190,7 +190,7 @@ fn mill(
         originals: job.originals.then(|| Originals::new(&layout.out)),
         withholds: job.withholds,
         names: if job.withholds {
-            found.files.iter().map(|file| file.name.clone()).collect()
+            found.taken()
         } else {
             HashSet::new()
         },

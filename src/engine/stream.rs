@@ -169,5 +169,6 @@ fn done(kind: Kind, bytes: u64, sha256: String, messages: u64) -> MailboxDone {
         file,
         kind: kind.as_str().into(),
         out_sha256: String::new(),
+        unwrapped_sha256: String::new(),
     }
 }

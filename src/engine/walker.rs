@@ -1,5 +1,7 @@
 //! The reader: sources in archive order, as steps for whoever commits them.
 
+use super::proof;
+use crate::archive::packed::Damage;
 use crate::archive::{FileStatus, Found, Kind, Mailbox, Messages, RawMessage, SourceFile};
 use crate::crypto::digest::{Digest, Hasher};
 use crate::error::Result;
@@ -47,8 +49,12 @@ pub(super) struct Closed<'a> {
     pub(super) mailbox: &'a Mailbox,
     /// Its size as it was met.
     pub(super) bytes: u64,
+    /// The word for it in sources.csv.
+    pub(super) kind: &'a str,
     /// Of the file; empty for a Maildir, and where hashes were not asked for.
     pub(super) sha256: String,
+    /// Of the mail in the file, where that is wrapped in something.
+    pub(super) unwrapped_sha256: String,
     /// What could not be read.
     pub(super) trouble: Option<String>,
 }
@@ -68,7 +74,9 @@ struct Current<'a> {
     mailbox: &'a Mailbox,
     file: &'a SourceFile,
     messages: Option<Messages>,
-    /// Of the whole file, as its stretches pass by.
+    /// Whether hashes were asked for, and it has one.
+    hashed: bool,
+    /// Of the whole mailbox, as its stretches pass by.
     hasher: Option<Hasher>,
     /// Read, but too much for the last batch.
     held: Option<RawMessage>,
@@ -95,12 +103,13 @@ impl<'a> Walker<'a> {
             .messages(self.limits)
             .map_err(|error| trouble = Some(cannot_read(&error)))
             .ok();
-        let hasher =
-            (self.hash && mailbox.kind != Kind::Maildir).then(|| Hasher::new(Digest::Sha256));
+        let hashed = self.hash && mailbox.kind != Kind::Maildir;
+        let hasher = hashed.then(|| Hasher::new(Digest::Sha256));
         self.current = Some(Current {
             mailbox,
             file,
             messages,
+            hashed,
             hasher,
             held: None,
             trouble,
@@ -191,14 +200,28 @@ impl<'a> Current<'a> {
         Ok(())
     }
 
-    fn close(self) -> Closed<'a> {
+    fn close(mut self) -> Closed<'a> {
+        let mail = self.hasher.map(|hasher| hex(&hasher.finish()));
+        let mail = mail.unwrap_or_default();
+        let (sha256, unwrapped_sha256) = if self.mailbox.origin == self.file.origin {
+            (mail, String::new())
+        } else if self.hashed {
+            match proof::hash_source(&self.file.origin) {
+                Ok(file) => (file, mail),
+                Err(error) => {
+                    self.trouble.get_or_insert_with(|| cannot_read(&error));
+                    (String::new(), mail)
+                }
+            }
+        } else {
+            (String::new(), String::new())
+        };
         Closed {
             mailbox: self.mailbox,
             bytes: self.file.bytes,
-            sha256: self
-                .hasher
-                .map(|hasher| hex(&hasher.finish()))
-                .unwrap_or_default(),
+            kind: &self.file.kind,
+            sha256,
+            unwrapped_sha256,
             trouble: self.trouble,
         }
     }
@@ -213,5 +236,5 @@ fn cannot_read(error: &crate::Error) -> String {
 
 /// What the operating system says, without a path: rows are the same wherever the archive lies.
 fn plain(error: &std::io::Error) -> String {
-    error.kind().to_string()
+    Damage::of(error).map_or_else(|| error.kind().to_string(), |damage| damage.to_string())
 }

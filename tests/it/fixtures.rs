@@ -34,7 +34,11 @@ type Answer = String;
 
 fn objects() -> Vec<Object> {
     let mut out = Vec::new();
-    let found = archive::discover(&[repository().join("sample-data/archive")]).unwrap();
+    let found = archive::discover(
+        &[repository().join("sample-data/archive")],
+        &Limits::default(),
+    )
+    .unwrap();
     for mailbox in &found.mailboxes {
         for message in mailbox.messages(&Limits::default()).unwrap() {
             let message = message.unwrap();

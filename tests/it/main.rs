@@ -35,6 +35,7 @@ mod sample;
 mod secrets;
 mod sign;
 mod signatures;
+mod sources;
 mod spoofing;
 mod story;
 mod support;

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::{HIDDEN, MAGIC_BYTES, is_hidden};
+use super::{HIDDEN, MAGIC_BYTES, is_hidden, unwrapped};
 use crate::archive::discover::{FileStatus, SourceFile, kind_of, special, why_unreadable};
-use crate::archive::{sniff, source};
+use crate::archive::{Origin, source};
+use crate::limits::Limits;
 use crate::text::escape_path;
 
 /// What a Maildir holds beside its messages.
@@ -22,7 +23,7 @@ pub(in crate::archive) struct Survey {
 }
 
 /// Looks at every file in a Maildir once, to tell messages from what is none.
-pub(in crate::archive) fn survey(path: &Path, name: &str) -> Survey {
+pub(in crate::archive) fn survey(path: &Path, name: &str, limits: &Limits) -> Survey {
     let mut survey = Survey {
         files: Vec::new(),
         folders: Vec::new(),
@@ -38,7 +39,7 @@ pub(in crate::archive) fn survey(path: &Path, name: &str) -> Survey {
             Err(e) => {
                 survey.files.push(SourceFile {
                     name: format!("{name}/{folder}"),
-                    path: dir,
+                    origin: Origin::file(dir),
                     kind: "unreadable".into(),
                     bytes: 0,
                     status: FileStatus::Skipped(why_unreadable(e.kind())),
@@ -48,7 +49,7 @@ pub(in crate::archive) fn survey(path: &Path, name: &str) -> Survey {
         };
         let seen: Vec<_> = names
             .into_par_iter()
-            .map(|file| (look(&dir.join(&file), &file, folder), file))
+            .map(|file| (look(&dir.join(&file), &file, folder, limits), file))
             .collect();
         for (look, file) in seen {
             let (kind, bytes, status) = match look {
@@ -65,7 +66,7 @@ pub(in crate::archive) fn survey(path: &Path, name: &str) -> Survey {
             let (name, path) = (child_name(&file), dir.join(&file));
             survey.files.push(SourceFile {
                 name,
-                path,
+                origin: Origin::file(path),
                 kind: kind.into(),
                 bytes,
                 status,
@@ -81,7 +82,7 @@ enum Look {
     Other(&'static str, u64, FileStatus),
 }
 
-fn look(path: &Path, file: &std::ffi::OsStr, folder: &str) -> Look {
+fn look(path: &Path, file: &std::ffi::OsStr, folder: &str, limits: &Limits) -> Look {
     let metadata = match std::fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         // Renamed since it was listed: the reader finds it again, or says that it is gone.
@@ -110,11 +111,11 @@ fn look(path: &Path, file: &std::ffi::OsStr, folder: &str) -> Look {
     if is_hidden(file) {
         return Look::Other(HIDDEN, metadata.len(), FileStatus::Copied);
     }
-    match source::head(path, MAGIC_BYTES) {
-        Ok((head, bytes)) => match sniff::compressed(&head) {
-            Some((kind, why)) => Look::Other(kind, bytes, FileStatus::Skipped(why)),
-            None => Look::Message(bytes),
-        },
+    let looked = source::head(path, MAGIC_BYTES)
+        .and_then(|(head, bytes)| Ok((unwrapped(path, &head, limits)?, bytes)));
+    match looked {
+        Ok((Err((kind, why)), bytes)) => Look::Other(kind, bytes, FileStatus::Skipped(why)),
+        Ok((Ok(_), bytes)) => Look::Message(bytes),
         Err(e) if kind_of(&e) == io::ErrorKind::NotFound => Look::Message(0),
         Err(e) => Look::Other(
             "unreadable",

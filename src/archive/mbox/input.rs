@@ -1,18 +1,25 @@
 //! Where an mbox's bytes come from: a file as it was when it was opened, or a stream.
 
+use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::archive::{ReadSend, source};
+use crate::archive::packed::Damage;
+use crate::archive::{Origin, ReadSend, source};
 use crate::error::{Error, Result};
 
 /// Where an mbox's bytes come from.
 pub(crate) trait Input: Read {
     /// Bytes elsewhere than the stream stands, if it can be asked.
     fn peek(&self, _offset: u64, _space: &mut [u8]) -> Option<io::Result<usize>> {
+        None
+    }
+
+    /// Why the stream ended before its end, if it did.
+    fn damage(&self) -> Option<Damage> {
         None
     }
 
@@ -85,6 +92,66 @@ impl Input for Snapshot {
 }
 
 impl Input for Box<dyn ReadSend> {}
+
+/// What lies compressed, or in an archive. It ends where it is damaged: what comes before is mail.
+pub(crate) struct Unwrapped {
+    input: Box<dyn Read + Send>,
+    path: PathBuf,
+    /// How many bytes have to come, where that is known.
+    left: Option<u64>,
+    damage: Option<Damage>,
+}
+
+impl fmt::Debug for Unwrapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "within {}", self.path.display())
+    }
+}
+
+impl Unwrapped {
+    /// Opens it; the metadata are those of the file around it.
+    pub(super) fn open(origin: &Origin) -> Result<(Self, Metadata)> {
+        let path = origin.path().to_path_buf();
+        let metadata = std::fs::symlink_metadata(&path).map_err(Error::io("read", &path))?;
+        let unwrapped = Self {
+            input: origin.open_at(0)?,
+            path,
+            left: origin.stated_len(),
+            damage: None,
+        };
+        Ok((unwrapped, metadata))
+    }
+}
+
+impl Read for Unwrapped {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        if self.damage.is_some() || space.is_empty() {
+            return Ok(0);
+        }
+        let got = match self.input.read(space) {
+            Ok(got) => got,
+            Err(error) => {
+                self.damage = Some(Damage::of(&error).ok_or(error)?);
+                return Ok(0);
+            }
+        };
+        self.left = self.left.map(|left| left.saturating_sub(got as u64));
+        if got == 0 && self.left.is_some_and(|left| left > 0) {
+            self.damage = Some(Damage::Cut);
+        }
+        Ok(got)
+    }
+}
+
+impl Input for Unwrapped {
+    fn damage(&self) -> Option<Damage> {
+        self.damage
+    }
+
+    fn metadata(&self) -> Option<Metadata> {
+        std::fs::symlink_metadata(&self.path).ok()
+    }
+}
 
 /// Delivery agents hold a lock while they append: flock, fcntl or a `.lock` file. The lock is not
 /// kept, so that a long run stops no delivery; what is appended meanwhile is noticed at the end.

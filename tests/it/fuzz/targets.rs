@@ -78,11 +78,7 @@ fn mbox(data: &[u8]) {
     let mut file = tempfile::NamedTempFile::new().expect("a file");
     file.write_all(data).expect("a file");
     for message_bytes in [limits.message_bytes, 100] {
-        let mailbox = Mailbox {
-            name: "-".to_owned(),
-            path: file.path().to_path_buf(),
-            kind: Kind::Mbox,
-        };
+        let mailbox = Mailbox::new("-".to_owned(), file.path().to_path_buf(), Kind::Mbox);
         let limits = Limits {
             message_bytes,
             ..Limits::default()

@@ -31,7 +31,7 @@ def table(path):
 
 
 def delivered(folder):
-    files = [f for f in (*folder.glob("cur/*"), *folder.glob("new/*")) if f.read_bytes()[:2] != b"\x1f\x8b"]
+    files = [f for f in (*folder.glob("cur/*"), *folder.glob("new/*")) if f.read_bytes()[:4] != b"\x04\x22\x4d\x18"]
     return sorted(files, key=lambda f: (int(f.name.split(".")[0]), f.name.encode()))
 
 

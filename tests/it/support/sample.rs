@@ -93,7 +93,7 @@ pub(crate) fn maildir_files(folder: &Path) -> Vec<PathBuf> {
         .filter(|file| {
             !std::fs::read(file)
                 .expect("a message")
-                .starts_with(&[0x1f, 0x8b])
+                .starts_with(&[0x04, 0x22, 0x4d, 0x18])
         })
         .collect();
     files.sort_by_key(|file| {
