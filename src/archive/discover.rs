@@ -6,7 +6,6 @@ use std::fs::{FileType, Metadata};
 use std::io::ErrorKind;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::members::{self, Listing, Member};
 use super::packed::{Packed, Packing};
@@ -296,7 +295,7 @@ impl Walk<'_> {
         let file = Origin::file(path.clone());
         let most = self.limits.unpacked(bytes);
         let packed = Packed::new(path.clone(), (0, bytes), packing, most);
-        let origin = Origin::packed(Arc::new(packed));
+        let origin = Origin::packed(packed);
         let (head, error) = match origin.head(sniff::HEAD_BYTES) {
             Ok(read) => read,
             Err(e) => return self.unreadable(path, name, kind_of(&e)),
@@ -318,7 +317,7 @@ impl Walk<'_> {
         match sniff::judge(&head, Path::new(inner)) {
             Judgement::Mail(kind) => {
                 let mut mailbox = Mailbox::new(name.clone(), path, kind);
-                mailbox.out = inner.to_owned();
+                inner.clone_into(&mut mailbox.out);
                 mailbox.origin = origin;
                 let word = format!("{}.{suffix}", kind.as_str());
                 self.mailbox(file, mailbox, word, bytes);

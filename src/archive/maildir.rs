@@ -67,7 +67,7 @@ fn unwrapped(
         .len();
     let most = limits.unpacked(bytes);
     let packed = Packed::new(path.to_path_buf(), (0, bytes), packing, most);
-    let origin = Origin::packed(Arc::new(packed));
+    let origin = Origin::packed(packed);
     let (inner, error) = origin.head(MAGIC_BYTES)?;
     if error.is_some() {
         return Ok(Err((packing.word(), sniff::PACKED_DAMAGED)));

@@ -37,14 +37,16 @@ impl Origin {
     }
 
     /// What is compressed in a file.
-    pub fn packed(packed: Arc<Packed>) -> Self {
+    pub fn packed(packed: Packed) -> Self {
+        let path = packed.path().to_path_buf();
         Self {
-            packed: Some(Arc::clone(&packed)),
-            ..Self::file(packed.path().to_path_buf())
+            packed: Some(Arc::new(packed)),
+            ..Self::file(path)
         }
     }
 
     /// `len` bytes of it from `offset` on; of a whole one, not of a stretch.
+    #[must_use]
     pub fn stretch(&self, offset: u64, len: u64) -> Self {
         Self {
             stretch: Some(Stretch { offset, len }),
@@ -53,6 +55,7 @@ impl Origin {
     }
 
     /// With a time of its own, in Unix seconds: that of a member of an archive.
+    #[must_use]
     pub fn with_time(self, seconds: u64) -> Self {
         Self {
             modified: Some(seconds),

@@ -10,7 +10,6 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::members::{Listing, Member, REFUSED};
 use super::packed::{Packed, Packing};
@@ -159,7 +158,7 @@ fn member(
     );
     let member = Member {
         name: entry.name,
-        origin: Origin::packed(Arc::new(packed)).with_time(entry.modified),
+        origin: Origin::packed(packed).with_time(entry.modified),
         len: entry.size,
         found: UNJUDGED,
     };

@@ -319,11 +319,11 @@ impl<'a> Committer<'a> {
             sha256: String::new(),
             messages: 0,
             status: match file.status {
-                FileStatus::Read => "read".into(),
+                FileStatus::Read | FileStatus::Unpacked(None) => "read".into(),
                 FileStatus::Copied => "copied".into(),
-                FileStatus::Skipped(why) => format!("skipped: {why}"),
-                FileStatus::Unpacked(None) => "read".into(),
-                FileStatus::Unpacked(Some(why)) => format!("skipped: {why}"),
+                FileStatus::Skipped(why) | FileStatus::Unpacked(Some(why)) => {
+                    format!("skipped: {why}")
+                }
                 FileStatus::Dropped(why) => format!("dropped: {why}"),
             },
             failed: matches!(
