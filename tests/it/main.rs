@@ -13,6 +13,7 @@ mod cli;
 mod corpora;
 mod cut;
 mod docs;
+mod dovecot;
 mod encrypt;
 mod examples;
 mod fixtures;
