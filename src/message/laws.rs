@@ -484,6 +484,9 @@ fn replacing_the_root_leaves_no_field_and_no_line_over() {
         "Content-Type: text/html\nFrom: a@b.c\n--no-field\nContent-Transfer-Encoding: 8bit\n\nold\n",
         "Content-Type: text/html\n--no-field\nContent-Language: en\nFrom: a@b.c\n\nold\n",
         "--no-field\nContent-Language: en\nFrom: a@b.c\nX: y\n\nold\n",
+        "Content-Type: text/html\nX: y\nno-field\rFrom: a@b.c\nContent-Language: en\n\nold\n",
+        "Content-Type: text/html\nX: y\nno-field\rZ: z\rFrom: a@b.c\nContent-Language: en\n\nold\n",
+        "Content-Type: text/html\nno-field\rFrom: a@b.c\nContent-Language: en\n\nold\n",
     ] {
         let headers = Headers::parse(before.as_bytes());
         let changed = apply(

@@ -111,20 +111,30 @@ pub fn replace_root_and(
     let mut block = Some(block);
     let mut waiting: Vec<Option<&HeaderEdit>> = edits.iter().map(Some).collect();
     let mut before = 0;
+    // Where, before `before`, a field stands behind a bare CR in a line that is none.
+    let mut foreign = 0..0;
     for field in headers.fields() {
         if is_content_field(field.name) {
             // A line that is no field reads as part of the header only before a field: one that
-            // stands before a field that goes, goes with it.
-            let kept = if block.is_some() {
-                field.range.start
+            // stands before a field that goes, goes with it, down to the field that it hides.
+            if block.as_ref().is_some_and(|block| !block.is_empty()) {
+                outer.keep_lines(copied..field.range.start);
+            } else if copied <= foreign.start && !foreign.is_empty() {
+                outer.keep_lines(copied..foreign.start);
+                outer.keep_lines(foreign.end..before);
             } else {
-                before.max(copied)
-            };
-            outer.keep_lines(copied..kept);
+                outer.keep_lines(copied..before.max(copied));
+            }
             outer.pieces.owned(block.take().unwrap_or_default());
             copied = field.range.end;
             continue;
         }
+        let passed_over = before.max(copied)..field.range.start;
+        foreign = match (field.hidden, passed_over.is_empty()) {
+            (true, true) => foreign,
+            (true, false) => passed_over,
+            (false, _) => 0..0,
+        };
         before = field.range.end;
         let replacing = edits
             .iter()
