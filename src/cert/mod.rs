@@ -1,6 +1,7 @@
 //! Certificates and trust: what a certificate says, which ones are known, whether a path from one
 //! to a trust anchor holds at a given time, and how strong an algorithm was at that time.
 
+mod address;
 pub mod cache;
 pub mod certificate;
 pub mod chain;
@@ -18,8 +19,9 @@ pub mod revocation;
 pub(crate) mod testing;
 pub mod trust;
 
+pub use address::{clean_address, same_address};
 pub use cache::CertCache;
-pub use certificate::{Certificate, Unreadable, clean_address, same_address};
+pub use certificate::{Certificate, Unreadable};
 pub use chain::{ChainJudge, Usage};
 pub use crl::Crl;
 pub use extensions::KeyUsage;

@@ -1,6 +1,6 @@
 //! The values of options: from words to what they mean, with an error that says what would do.
 
-use p7mill::cert::certificate;
+use p7mill::cert;
 use p7mill::ops::Clock;
 use p7mill::ops::outcome::Action;
 use p7mill::text;
@@ -38,7 +38,7 @@ pub(crate) fn cipher(word: &str) -> Result<Cipher, String> {
 
 /// A mail address by itself.
 pub(crate) fn mail_address(word: &str) -> Result<String, String> {
-    certificate::clean_address(word)
+    cert::clean_address(word)
         .ok_or_else(|| "not a mail address such as archive@example.org".to_owned())
 }
 

@@ -123,7 +123,7 @@ impl Facts {
                 .from
                 .iter()
                 .zip(&self.from)
-                .all(|(inner, own)| crate::cert::certificate::same_address(inner, own));
+                .all(|(inner, own)| crate::cert::same_address(inner, own));
         inner.from_fields > 0 && (!same || inner.from_fields > 1 || inner.from_malformed)
     }
 
@@ -250,7 +250,7 @@ fn shows_other_addresses(raw: &[u8], addresses: &[String]) -> bool {
 /// Whether `list` holds `address`, as addresses are compared (RFC 8550 §3).
 pub fn holds(list: &[String], address: &str) -> bool {
     list.iter()
-        .any(|known| crate::cert::certificate::same_address(known, address))
+        .any(|known| crate::cert::same_address(known, address))
 }
 
 #[cfg(test)]
