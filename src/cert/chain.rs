@@ -18,13 +18,15 @@ mod graph;
 
 /// Links between a certificate and its anchor.
 const MAX_DEPTH: i32 = 16;
+/// Signatures that are checked for one certificate in all, whatever is asked of it: in seeking issuers,
+/// and by OpenSSL, once for each link of each path it is asked of. One by an RSA key of more than 4,096
+/// bits counts as several.
+const MAX_CHECKS: usize = 100;
+/// Paths that are told where all that hold are asked for.
+const MAX_HOLDING: usize = 8;
 
 /// A path: from the certificate to its anchor.
 pub type CertPath = Vec<Arc<Certificate>>;
-
-/// OpenSSL computes with the years 1900 to 9999 only.
-const EARLIEST: i64 = -2_208_988_800;
-const LATEST: i64 = 253_402_300_799;
 
 /// What a certificate is to be used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,24 +50,15 @@ pub struct ChainJudge<'a> {
     known: Mutex<HashMap<[u8; 32], Arc<Mutex<Known>>>>,
 }
 
-/// What is known of one certificate's paths.
+/// What is known of one certificate's paths. OpenSSL is asked once of each, whatever the time; times
+/// are compared here, in the order in which OpenSSL compares them.
 #[derive(Default)]
 struct Known {
+    /// The path that OpenSSL builds; `None` before the first question.
+    built: Option<Judged>,
+    /// Others, as many as [`MAX_CHECKS`] leaves room for, and whether each holds.
+    others: Vec<(CertPath, Option<bool>)>,
     graph: Graph,
-    /// Every time at which a verdict can change, sorted.
-    bounds: Vec<i64>,
-    /// The verdict before the first bound, between the first and the second, and so on.
-    verdicts: Vec<Option<Verdict>>,
-    timeless: Option<Judged>,
-}
-
-/// What holds between two bounds.
-#[derive(Clone)]
-struct Verdict {
-    status: ChainStatus,
-    /// Paths that hold, the one that OpenSSL built first; the rest only once they were asked for.
-    holding: Vec<CertPath>,
-    sought: bool,
 }
 
 impl<'a> ChainJudge<'a> {
@@ -92,7 +85,8 @@ impl<'a> ChainJudge<'a> {
 
     /// The paths that hold at `at`: none, or one; with `all` every one, up to eight.
     pub fn holding(&self, leaf: &Arc<Certificate>, at: i64, all: bool) -> Vec<CertPath> {
-        self.with_known(leaf, |known| known.holding(leaf, at, all, self.usage))
+        let most = if all { MAX_HOLDING } else { 1 };
+        self.with_known(leaf, |known| known.holding(at, most, self.usage))
     }
 
     /// Every certificate that may have issued a list or a certificate under this canonical name,
@@ -115,7 +109,7 @@ impl<'a> ChainJudge<'a> {
             Usage::StampTimes => leaf.can_stamp_times(),
             Usage::Any => true,
         };
-        match self.with_known(leaf, |known| known.at(leaf, at, self.usage).status) {
+        match self.with_known(leaf, |known| known.status(at, self.usage)) {
             ChainStatus::Trusted | ChainStatus::Expired | ChainStatus::NotYetValid if !fits => {
                 ChainStatus::WrongUsage
             }
@@ -126,14 +120,16 @@ impl<'a> ChainJudge<'a> {
     /// The path from the certificate on as far as it goes, whatever the time; the last one is the
     /// anchor where there is one.
     pub fn path(&self, leaf: &Arc<Certificate>) -> Vec<Arc<Certificate>> {
-        self.with_known(leaf, |known| known.timeless(leaf, self.usage).path.clone())
+        self.with_known(leaf, |known| {
+            known
+                .built()
+                .map_or_else(Vec::new, |built| built.path.clone())
+        })
     }
 
     /// The name (RFC 4514) of the authority whose certificate is missing for a complete path.
     pub fn missing_issuer(&self, leaf: &Arc<Certificate>) -> Option<String> {
-        self.with_known(leaf, |known| {
-            known.timeless(leaf, self.usage).missing.clone()
-        })
+        self.with_known(leaf, |known| known.built()?.missing.clone())
     }
 
     fn with_known<T>(&self, leaf: &Arc<Certificate>, ask: impl FnOnce(&mut Known) -> T) -> T {
@@ -142,106 +138,98 @@ impl<'a> ChainJudge<'a> {
             Arc::clone(all.entry(leaf.sha256).or_default())
         };
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.verdicts.is_empty() {
-            *known = Known::new(Graph::around(leaf, self.trust, self.pool), leaf);
+        if known.built.is_none() {
+            *known = Known::of(leaf, Graph::around(leaf, self.trust, self.pool), self.usage);
         }
         ask(&mut known)
     }
 }
 
 impl Known {
-    fn new(graph: Graph, leaf: &Certificate) -> Self {
-        let everyone = graph
-            .anchors
-            .iter()
-            .chain(&graph.intermediates)
-            .map(|c| (c.not_before, c.not_after));
-        // Whether the last second still counts differs between versions of OpenSSL (RFC 5280
-        // §4.1.2.5 says it does), so it is a stretch of its own.
-        let mut bounds: Vec<i64> = everyone
-            .chain([(leaf.not_before, leaf.not_after)])
-            .flat_map(|(from, to)| [from, to, to.saturating_add(1)])
-            .collect();
-        bounds.sort_unstable();
-        bounds.dedup();
-        let verdicts = vec![None; bounds.len() + 1];
+    fn of(leaf: &Arc<Certificate>, mut graph: Graph, usage: Usage) -> Self {
+        let built = graph.judge(leaf, usage);
+        graph.effort += effort_of(&built.path);
+        let mut left = MAX_CHECKS.saturating_sub(graph.effort);
+        let others = graph
+            .paths(leaf)
+            .into_iter()
+            .filter(|path| *path != built.path && take(&mut left, effort_of(path)).is_some());
+        let others = others.map(|path| (path, None)).collect();
         Self {
+            built: Some(built),
+            others,
             graph,
-            bounds,
-            verdicts,
-            timeless: None,
         }
     }
 
-    fn at(&mut self, leaf: &Arc<Certificate>, at: i64, usage: Usage) -> Verdict {
-        let at = at.clamp(EARLIEST, LATEST);
-        let segment = self.bounds.partition_point(|bound| *bound <= at);
-        if let Some(Some(verdict)) = self.verdicts.get(segment) {
-            return verdict.clone();
-        }
-        let mut verdict = Verdict::of(self.graph.judge(leaf, Some(at), usage));
-        if verdict.status != ChainStatus::Trusted {
-            // OpenSSL builds one path; where there are more, any that holds will do.
-            let other = self.graph.paths(leaf).into_iter().find_map(|path| {
-                let judged = Graph::judge_path(&path, at, usage);
-                (judged.status == ChainStatus::Trusted).then_some(judged)
+    fn built(&self) -> Option<&Judged> {
+        self.built.as_ref()
+    }
+
+    /// Paths that hold but for time, the one that OpenSSL built first.
+    fn timeless(&mut self, usage: Usage) -> impl Iterator<Item = &CertPath> {
+        let built = self.built.iter();
+        let built = built.filter(|built| built.status == ChainStatus::Trusted);
+        let graph = &mut self.graph;
+        let others = self.others.iter_mut().filter_map(move |(path, holds)| {
+            let holds = holds.get_or_insert_with(|| {
+                graph.effort += effort_of(path);
+                Graph::judge_path(path, usage).status == ChainStatus::Trusted
             });
-            if let Some(judged) = other {
-                verdict = Verdict::of(judged);
-            }
-        }
-        if let Some(known) = self.verdicts.get_mut(segment) {
-            *known = Some(verdict.clone());
-        }
-        verdict
+            holds.then_some(&*path)
+        });
+        built.map(|built| &built.path).chain(others)
     }
 
-    fn holding(
-        &mut self,
-        leaf: &Arc<Certificate>,
-        at: i64,
-        all: bool,
-        usage: Usage,
-    ) -> Vec<CertPath> {
-        let mut verdict = self.at(leaf, at, usage);
-        if !all || verdict.sought || verdict.holding.is_empty() {
-            return verdict.holding;
-        }
-        let at = at.clamp(EARLIEST, LATEST);
-        for path in self.graph.paths(leaf) {
-            if !verdict.holding.contains(&path)
-                && Graph::judge_path(&path, at, usage).status == ChainStatus::Trusted
-            {
-                verdict.holding.push(path);
-            }
-        }
-        verdict.sought = true;
-        let segment = self.bounds.partition_point(|bound| *bound <= at);
-        if let Some(known) = self.verdicts.get_mut(segment) {
-            *known = Some(verdict.clone());
-        }
-        verdict.holding
+    fn holding(&mut self, at: i64, most: usize, usage: Usage) -> Vec<CertPath> {
+        let in_time = |path: &&CertPath| time_of(path, at) == ChainStatus::Trusted;
+        self.timeless(usage)
+            .filter(in_time)
+            .take(most)
+            .cloned()
+            .collect()
     }
 
-    fn timeless(&mut self, leaf: &Arc<Certificate>, usage: Usage) -> &Judged {
-        let graph = &self.graph;
-        self.timeless
-            .get_or_insert_with(|| graph.judge(leaf, None, usage))
+    /// The status at `at`: trusted where a path holds; else what time says of the first one that
+    /// would, or what OpenSSL says of the one it built.
+    fn status(&mut self, at: i64, usage: Usage) -> ChainStatus {
+        let mut outside = None;
+        for path in self.timeless(usage) {
+            match time_of(path, at) {
+                ChainStatus::Trusted => return ChainStatus::Trusted,
+                status => outside = outside.or(Some(status)),
+            }
+        }
+        let built = || self.built.as_ref().map(|built| built.status);
+        outside.or_else(built).unwrap_or(ChainStatus::Untrusted)
     }
 }
 
-impl Verdict {
-    fn of(judged: Judged) -> Self {
-        let holding = match judged.status {
-            ChainStatus::Trusted => vec![judged.path],
-            _ => Vec::new(),
-        };
-        Self {
-            status: judged.status,
-            holding,
-            sought: false,
+/// What time says of a path, from its anchor down as OpenSSL does (RFC 5280 §4.1.2.5: first and last
+/// second included).
+fn time_of(path: &[Arc<Certificate>], at: i64) -> ChainStatus {
+    for certificate in path.iter().rev() {
+        if at < certificate.not_before {
+            return ChainStatus::NotYetValid;
+        }
+        if at > certificate.not_after {
+            return ChainStatus::Expired;
         }
     }
+    ChainStatus::Trusted
+}
+
+/// What checking the signatures of a path takes.
+fn effort_of(path: &[Arc<Certificate>]) -> usize {
+    path.iter()
+        .skip(1)
+        .map(|issuer| graph::effort(issuer))
+        .sum()
+}
+
+fn take(left: &mut usize, effort: usize) -> Option<()> {
+    *left = left.checked_sub(effort)?;
+    Some(())
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub(super) struct Judged {
 
 impl Graph {
     /// What OpenSSL says where it is given this path and nothing else.
-    pub(super) fn judge_path(path: &[Arc<Certificate>], at: i64, usage: Usage) -> Judged {
+    pub(super) fn judge_path(path: &[Arc<Certificate>], usage: Usage) -> Judged {
         let only = Self {
             anchors: path.last().cloned().into_iter().collect(),
             intermediates: path
@@ -35,11 +35,10 @@ impl Graph {
                 .take(path.len().saturating_sub(2))
                 .cloned()
                 .collect(),
-            issuers: HashMap::new(),
-            checks: 0,
+            ..Self::default()
         };
         match path.first() {
-            Some(leaf) => only.judge(leaf, Some(at), usage),
+            Some(leaf) => only.judge(leaf, usage),
             None => Judged {
                 status: ChainStatus::Untrusted,
                 path: Vec::new(),
@@ -48,23 +47,17 @@ impl Graph {
         }
     }
 
-    pub(super) fn judge(&self, leaf: &Arc<Certificate>, at: Option<i64>, usage: Usage) -> Judged {
+    pub(super) fn judge(&self, leaf: &Arc<Certificate>, usage: Usage) -> Judged {
         // An error here is OpenSSL failing, not the path; nothing is trusted then.
-        self.ask_openssl(leaf, at, usage)
-            .unwrap_or_else(|_| Judged {
-                status: ChainStatus::Untrusted,
-                path: vec![Arc::clone(leaf)],
-                missing: None,
-            })
+        self.ask_openssl(leaf, usage).unwrap_or_else(|_| Judged {
+            status: ChainStatus::Untrusted,
+            path: vec![Arc::clone(leaf)],
+            missing: None,
+        })
     }
 
-    fn ask_openssl(
-        &self,
-        leaf: &Arc<Certificate>,
-        at: Option<i64>,
-        usage: Usage,
-    ) -> Result<Judged, ErrorStack> {
-        let store = self.store(at)?;
+    fn ask_openssl(&self, leaf: &Arc<Certificate>, usage: Usage) -> Result<Judged, ErrorStack> {
+        let store = self.store()?;
         let mut untrusted = Stack::new()?;
         for certificate in &self.intermediates {
             untrusted.push(certificate.x509.clone())?;
@@ -124,16 +117,12 @@ impl Graph {
         })
     }
 
-    fn store(&self, at: Option<i64>) -> Result<X509Store, ErrorStack> {
+    fn store(&self) -> Result<X509Store, ErrorStack> {
         let mut parameters = X509VerifyParam::new()?;
-        parameters.set_flags(X509VerifyFlags::PARTIAL_CHAIN)?;
+        parameters.set_flags(X509VerifyFlags::PARTIAL_CHAIN | X509VerifyFlags::NO_CHECK_TIME)?;
         // Strength is judged by `policy`, with its dates; here SHA-1 and 1024 bits pass.
         parameters.set_auth_level(0);
         parameters.set_depth(MAX_DEPTH);
-        match at {
-            Some(at) => parameters.set_time(at),
-            None => parameters.set_flags(X509VerifyFlags::NO_CHECK_TIME)?,
-        }
         let mut builder = X509StoreBuilder::new()?;
         for anchor in &self.anchors {
             builder.add_cert(anchor.x509.clone())?;

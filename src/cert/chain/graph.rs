@@ -8,10 +8,10 @@ use crate::cert::{Certificate, Pool, Trust};
 
 /// Intermediates that are looked at for one certificate.
 const MAX_CANDIDATES: usize = 32;
-/// Signatures that are checked in seeking them; OpenSSL then checks one for each link again.
-const MAX_SIGNATURE_CHECKS: usize = 100;
-/// Paths of one certificate that are tried one by one where the first one built does not hold.
-const MAX_PATHS: usize = 8;
+/// Signatures that are checked in seeking them; the rest of [`super::MAX_CHECKS`] is for the paths.
+const MAX_SOUGHT: usize = 60;
+/// Paths that are sought from one certificate.
+const MAX_PATHS: usize = 64;
 /// Steps that finding them may take.
 const MAX_STEPS: usize = 1_000;
 
@@ -22,8 +22,8 @@ pub(super) struct Graph {
     pub(super) intermediates: Vec<Arc<Certificate>>,
     /// Whose signatures hold: issuers by the SHA-256 of what they issued.
     pub(super) issuers: HashMap<[u8; 32], Vec<Arc<Certificate>>>,
-    /// Signatures checked in seeking them.
-    pub(super) checks: usize,
+    /// Signatures checked so far (see [`effort`]).
+    pub(super) effort: usize,
 }
 
 impl Graph {
@@ -39,6 +39,8 @@ impl Graph {
             }
             let mut proven = false;
             let mut second_choice = None;
+            // A renewed certificate has the key of the one before: that is one check for both.
+            let mut by_key: HashMap<Vec<u8>, bool> = HashMap::new();
             let anchors = trust.with_subject_key(&child.issuer_key);
             let known = pool.with_subject_key(&child.issuer_key);
             for candidate in anchors
@@ -49,13 +51,22 @@ impl Graph {
                     second_choice = second_choice.or(Some(candidate));
                     continue;
                 }
-                if graph.checks == MAX_SIGNATURE_CHECKS
-                    || graph.intermediates.len() == MAX_CANDIDATES
-                {
+                let key = candidate.public_key.as_ref();
+                let key = key.and_then(|key| key.public_key_to_der().ok());
+                let key = key.unwrap_or_default();
+                let cost = if by_key.contains_key(&key) {
+                    0
+                } else {
+                    effort(candidate)
+                };
+                if graph.effort + cost > MAX_SOUGHT || graph.intermediates.len() == MAX_CANDIDATES {
                     break;
                 }
-                graph.checks += 1;
-                if !signed_by(&child, candidate) {
+                graph.effort += cost;
+                if !*by_key
+                    .entry(key)
+                    .or_insert_with(|| signed_by(&child, candidate))
+                {
                     second_choice = second_choice.or(Some(candidate));
                     continue;
                 }
@@ -84,7 +95,8 @@ impl Graph {
         graph
     }
 
-    /// The paths from `leaf` to an anchor over issuers whose signatures hold, shortest first, a few.
+    /// The paths from `leaf` to an anchor over issuers whose signatures hold, shortest first; those that
+    /// are in force at no other times than one before come last.
     pub(super) fn paths(&self, leaf: &Arc<Certificate>) -> Vec<CertPath> {
         let mut found: Vec<CertPath> = Vec::new();
         let mut queue = VecDeque::from([vec![Arc::clone(leaf)]]);
@@ -110,7 +122,12 @@ impl Graph {
                 }
             }
         }
-        found
+        let mut periods = HashSet::new();
+        let (mut first, again): (Vec<_>, Vec<_>) = found
+            .into_iter()
+            .partition(|path| periods.insert(period(path)));
+        first.extend(again);
+        first
     }
 }
 
@@ -130,4 +147,26 @@ fn signed_by(child: &Certificate, issuer: &Certificate) -> bool {
         .public_key
         .as_ref()
         .is_some_and(|key| child.x509.verify(key).unwrap_or(false))
+}
+
+/// When every certificate of a path is in force: first and last second.
+fn period(path: &[Arc<Certificate>]) -> (Option<i64>, Option<i64>) {
+    let from = path.iter().map(|certificate| certificate.not_before).max();
+    (
+        from,
+        path.iter().map(|certificate| certificate.not_after).min(),
+    )
+}
+
+/// What checking one signature of this key takes, in checks of an RSA key of 4,096 bits or any
+/// elliptic curve's: it grows with the square of the modulus.
+pub(super) fn effort(issuer: &Certificate) -> usize {
+    let key = issuer.public_key.as_ref();
+    let bits = key
+        .and_then(|key| key.rsa().ok())
+        .map_or(0, |rsa| rsa.size() * 8);
+    let times = usize::try_from(bits.div_ceil(4_096))
+        .unwrap_or(usize::MAX)
+        .max(1);
+    times.saturating_mul(times)
 }

@@ -1,6 +1,5 @@
 //! Paths that hold, those that do not, and what finding them costs.
 
-use super::graph::Graph;
 use super::*;
 use crate::cert::testing::{MID_2021, Pki, Spec};
 use ChainStatus::{Expired, Incomplete, NotYetValid, Trusted, Untrusted, WrongUsage};
@@ -308,22 +307,18 @@ fn an_authority_in_another_encoding_stays_restricted() {
     }
 }
 
-#[test]
-fn a_maze_of_cross_certificates_is_left_in_time() {
-    let pki = Pki::new();
-    let layers = 4;
-    let width = 5;
+/// Layers of authorities, each of several certificates with one key and name, issued by any of the layer above;
+/// and a certificate at the bottom. The authorities at the top are not for mail.
+fn maze(pki: &Pki, layers: u32, width: u32) -> (Pool, Arc<Certificate>) {
     pki.issue(&Spec::root("r"));
     let mut pool = Pool::new();
     for layer in 0..layers {
         for i in 0..width {
-            let issuer = if layer == 0 {
-                "r".to_owned()
-            } else {
-                format!("c{}x{i}", layer - 1)
+            let spec = match layer {
+                0 => Spec::ca(&format!("c0x{i}"), "r").extension("extendedKeyUsage", "serverAuth"),
+                _ => Spec::ca(&format!("c{layer}x{i}"), &format!("c{}x{i}", layer - 1)),
             };
-            let spec =
-                Spec::ca(&format!("c{layer}x{i}"), &issuer).subject(&format!("/CN=layer {layer}"));
+            let spec = spec.subject(&format!("/CN=layer {layer}"));
             let spec = if i > 0 {
                 spec.key_of(&format!("c{layer}x0"))
             } else {
@@ -332,22 +327,115 @@ fn a_maze_of_cross_certificates_is_left_in_time() {
             pool.add(pki.issue(&spec));
         }
     }
-    let leaf = pki.issue(&Spec::leaf("leaf", "c3x2"));
+    let leaf = pki.issue(&Spec::leaf("leaf", &format!("c{}x0", layers - 1)));
+    (pool, leaf)
+}
+
+fn checks(judge: &ChainJudge<'_>, leaf: &Arc<Certificate>) -> usize {
+    judge.with_known(leaf, |known| known.graph.effort)
+}
+
+#[test]
+fn a_maze_of_cross_certificates_is_left_in_time() {
+    let pki = Pki::new();
+    let (pool, leaf) = maze(&pki, 4, 5);
     let nobody = Trust::empty();
-    let graph = Graph::around(&leaf, &nobody, &pool);
-    assert!(graph.intermediates.len() <= 32);
-    assert!(
-        width < graph.checks && graph.checks <= 100,
-        "{}",
-        graph.checks
-    );
-    assert_eq!(
-        ChainJudge::new(&nobody, &pool).status(&leaf, MID_2021),
-        Incomplete
-    );
+    let judge = ChainJudge::new(&nobody, &pool);
+    assert_eq!(judge.status(&leaf, MID_2021), Incomplete);
+    assert!(checks(&judge, &leaf) <= 100);
+    // 625 paths lead to the root, and none holds: whatever is asked, and how often.
     let trust = Trust::new([pki.load("r")]);
-    assert_eq!(
-        ChainJudge::new(&trust, &pool).status(&leaf, MID_2021),
-        Trusted
-    );
+    let judge = ChainJudge::new(&trust, &pool);
+    let started = std::time::Instant::now();
+    for at in [Y2010, Y2018, MID_2021, Y2023, Y2040] {
+        assert_eq!(judge.status(&leaf, at), WrongUsage);
+        assert!(judge.holding(&leaf, at, true).is_empty());
+        assert_eq!(judge.path(&leaf).len(), 6);
+    }
+    let effort = checks(&judge, &leaf);
+    assert!(80 < effort && effort <= 100, "{effort}");
+    assert!(started.elapsed().as_millis() < 1_000);
+    // In a smaller one every path is asked about.
+    let pki = Pki::new();
+    let (mut pool, leaf) = maze(&pki, 2, 3);
+    pool.add(pki.issue(&Spec::ca("good", "r").subject("/CN=layer 0").key_of("c0x0")));
+    let trust = Trust::new([pki.load("r")]);
+    let judge = ChainJudge::new(&trust, &pool);
+    assert_eq!(judge.status(&leaf, MID_2021), Trusted);
+    assert_eq!(judge.holding(&leaf, MID_2021, true).len(), 3);
+}
+
+/// Ten years of an authority that renewed its certificate each year and kept its key.
+#[test]
+fn the_certificate_that_was_in_force_is_found_among_many() {
+    let pki = Pki::new();
+    pki.issue(&Spec::root("root"));
+    let mut pool = Pool::new();
+    for (renewal, year) in (2016..2026).enumerate() {
+        let dates = [year, year + 1].map(|year| format!("{year}0101000000Z"));
+        let mut spec = Spec::ca(&format!("sub{renewal}"), "root").subject("/CN=Sub");
+        if renewal > 0 {
+            spec = spec.key_of("sub0");
+        }
+        pool.add(pki.issue(&spec.dates(&dates[0], &dates[1])));
+    }
+    let spec = Spec::leaf("leaf", "sub0").dates("20160101000000Z", "20260101000000Z");
+    let leaf = pki.issue(&spec);
+    let trust = Trust::new([pki.load("root")]);
+    let judge = ChainJudge::new(&trust, &pool);
+    for year in 0..10 {
+        let at = 1_451_606_400 + 86_400 * (365 * year + 100);
+        assert_eq!(judge.status(&leaf, at), Trusted, "{year}");
+        assert_eq!(judge.holding(&leaf, at, true).len(), 1, "{year}");
+    }
+    assert!(checks(&judge, &leaf) <= 100);
+}
+
+/// The certificate with another key and another signature; neither has to be anyone's.
+fn forged(certificate: &Certificate, spki: Option<&[u8]>, signature: &[u8]) -> Arc<Certificate> {
+    use crate::cert::der::Reader;
+    use crate::cms::der;
+    let algorithm = der::algorithm(crate::cms::oid::SHA256_WITH_RSA, Some(&[5, 0]));
+    let outer = Reader::new(&certificate.der).expect(0x30).unwrap();
+    let mut tbs = Reader::new(Reader::new(outer.body).expect(0x30).unwrap().body);
+    let mut fields = Vec::new();
+    while !tbs.is_empty() {
+        fields.push(tbs.next().unwrap().raw);
+    }
+    fields[2] = &algorithm;
+    fields[6] = spki.unwrap_or(fields[6]);
+    let bits = der::element(3, &[&[0], signature]);
+    let made = der::sequence(&[&der::sequence(&fields), &algorithm, &bits]);
+    Arc::new(Certificate::decode(&made).unwrap())
+}
+
+/// Sixty authorities of one name, each with the slowest key that is computed with, and a signature of that
+/// length below them.
+#[test]
+fn keys_that_are_slow_to_check_are_checked_less_often() {
+    use crate::cms::der;
+    let pki = Pki::new();
+    let root = pki.issue(&Spec::root("root"));
+    let leaf = Spec::leaf("leaf", "root").extension("authorityKeyIdentifier", "none");
+    let leaf = forged(&pki.issue(&leaf), None, &[0x3f; 2_048]);
+    let trust = Trust::empty();
+    let mut pool = Pool::new();
+    for i in 0..60 {
+        let modulus = [&[0, 0xc0 + i][..], &[0x7f; 2_047]].concat();
+        let numbers = [modulus, [&[0][..], &[0xff; 8]].concat()];
+        let numbers = numbers.map(|number| der::element(2, &[&number]));
+        let key = der::sequence(&[&numbers[0], &numbers[1]]);
+        let rsa = der::algorithm(crate::cms::oid::RSA_ENCRYPTION, Some(&[5, 0]));
+        let spki = der::sequence(&[&rsa, &der::element(3, &[&[0], &key])]);
+        let authority = forged(&root, Some(&spki), &[0x3f; 2_048]);
+        assert!(authority.public_key.is_some() && authority.key_name == "rsa-16384");
+        pool.add(authority);
+    }
+    let started = std::time::Instant::now();
+    let judge = ChainJudge::new(&trust, &pool);
+    assert_ne!(judge.status(&leaf, MID_2021), Trusted);
+    let effort = checks(&judge, &leaf);
+    assert!(0 < effort && effort <= 100, "{effort}");
+    let took = started.elapsed();
+    assert!(took.as_millis() < 1_000, "{took:?}");
 }
