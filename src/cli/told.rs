@@ -216,7 +216,8 @@ impl Options {
         let rows = shape.split_rows.map(|rows| rows.to_string());
         self.word("--split-rows", rows);
         self.words("--redact", shape.redact.iter().cloned());
-        self.words("--our-domains", shape.our_domains.iter().cloned());
+        let domains = shape.our_domains.iter().cloned().map(Value::Domain);
+        self.add("--our-domains", domains.collect());
     }
 }
 

@@ -100,12 +100,10 @@ impl RunInfo {
                 Some(redactor) => names.iter().map(|name| hide(redactor, name)).collect(),
                 None => names.to_vec(),
             };
-        let program = usize::from(!self.command_line.is_empty()) * 2;
-        let (spoken, arguments) = self
-            .command_line
-            .split_at(program.min(self.command_line.len()));
-        let mut command_line = hidden(spoken, &|redactor, word| redactor.free(word).into_owned());
-        command_line.extend(hidden(arguments, &Redactor::argument));
+        let command_line = ended.redactor.map_or_else(
+            || self.command_line.clone(),
+            |redactor| redactor.command_line(&self.command_line),
+        );
         let file = RunFile {
             command: &self.command,
             command_line,

@@ -110,15 +110,42 @@ impl Redactor {
         }
     }
 
-    /// A word of a command line: what does not say what to do is a path, as far as anybody knows.
-    pub fn argument(&self, word: &str) -> String {
-        match word.split_once('=') {
-            Some((option, value)) if word.starts_with('-') => {
-                format!("{option}={}", self.argument(value))
+    /// The words of a command line: what does not say what to do is a path, as far as anybody knows.
+    pub fn command_line(&self, words: &[String]) -> Vec<String> {
+        let mut spoken: Vec<String> = Vec::with_capacity(words.len());
+        let mut option = "";
+        for (at, word) in words.iter().enumerate() {
+            spoken.push(match (at, word.split_once('=')) {
+                (0, _) if self.hidden.paths => word.rsplit('/').next().unwrap_or(word).to_owned(),
+                (0 | 1, _) => self.free(word).into_owned(),
+                (_, Some((option, value))) if word.starts_with('-') => {
+                    format!("{option}={}", self.argument(option, value))
+                }
+                _ if word.starts_with('-') => self.free(word).into_owned(),
+                _ => self.argument(option, word),
+            });
+            option = word;
+        }
+        spoken
+    }
+
+    fn argument(&self, option: &str, word: &str) -> String {
+        match option {
+            "--our-domains" => {
+                let domains = word.split(',').map(|domain| self.domain(domain));
+                domains.collect::<Vec<_>>().join(",")
             }
-            _ if word.starts_with('-') => self.free(word).into_owned(),
             _ => self.path(word),
         }
+    }
+
+    /// A domain, as it stands in addresses.
+    pub fn domain(&self, domain: &str) -> String {
+        if !self.hidden.addresses {
+            return domain.to_owned();
+        }
+        let domain = domain.trim().trim_start_matches(['@', '.']).to_lowercase();
+        self.pseudonym("domain", &domain, "d-", 12) + ".invalid"
     }
 
     /// A certificate's digest, or the name of a key file.
@@ -145,9 +172,8 @@ impl Redactor {
     /// Addresses are compared without case, and those of one domain stay together.
     fn address(&self, address: &str) -> String {
         let address = address.to_lowercase();
-        let domain = address.rsplit('@').next().unwrap_or_default();
-        let domain = self.pseudonym("domain", domain, "d-", 12);
-        self.pseudonym("address", &address, "u-", 16) + "@" + &domain + ".invalid"
+        let domain = self.domain(address.rsplit('@').next().unwrap_or_default());
+        self.pseudonym("address", &address, "u-", 16) + "@" + &domain
     }
 
     fn name(&self, name: &str) -> String {

@@ -29,6 +29,7 @@ mod limits;
 mod openings;
 mod pkits;
 mod protected_headers;
+mod redacted;
 mod release;
 mod reports;
 mod resume;

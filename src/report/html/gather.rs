@@ -1,9 +1,10 @@
 //! What the page counts along the walk, bounded whatever the archive holds.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 
 use super::super::rows::{CertificateRow, SignatureRow};
-use crate::ops::outcome::{MessageFinding, Verdict};
+use crate::ops::outcome::{ContentIntegrity, MessageFinding, Strength, Verdict};
 use crate::text;
 
 /// Names of one kind that are counted apart; a hostile archive can make up more.
@@ -34,6 +35,8 @@ pub(in super::super) struct Gathered {
     /// Signatures by digest, and messages by content cipher.
     pub(super) digests: ByYear,
     pub(super) ciphers: ByYear,
+    /// Messages by how well their content is encrypted, the weakest first.
+    pub(super) graded: BTreeMap<Graded, u64>,
     /// Signatures by strength, then by algorithm.
     pub(super) strengths: BTreeMap<String, BTreeMap<String, u64>>,
     /// Signatures that are not valid, by verdict and reason.
@@ -47,6 +50,15 @@ pub(in super::super) struct Gathered {
     pub(super) expiring: Ending,
     /// How many signers' certificates were seen.
     pub(super) signing_certificates: u64,
+}
+
+/// How well a content is encrypted, in order of [`Gathered::graded`].
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Graded {
+    /// By the run's profile.
+    pub(super) strength: Reverse<Option<Strength>>,
+    pub(super) cipher: String,
+    pub(super) integrity: Option<ContentIntegrity>,
 }
 
 /// Certificates that end, the first to be told of first.
@@ -117,6 +129,14 @@ impl Gathered {
         let year = self.year(finding.date);
         if let Some(cipher) = &finding.content_encryption {
             count(&mut self.ciphers, cipher, year);
+            let mut kind = Graded {
+                strength: Reverse(finding.content_strength),
+                cipher: cipher.clone(),
+                integrity: finding.content_integrity,
+            };
+            let is_known = self.graded.contains_key(&kind);
+            kind.cipher = bounded(self.graded.len(), is_known, cipher);
+            *self.graded.entry(kind).or_default() += 1;
         }
         if !finding.part.is_empty() {
             return;

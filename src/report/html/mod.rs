@@ -53,6 +53,8 @@ pub enum Value {
     Word(String),
     /// A file or folder.
     Path(String),
+    /// A domain of addresses.
+    Domain(String),
     /// A person's addresses, joined by a space, or name.
     Person(String),
     /// Hexadecimal.
@@ -66,6 +68,7 @@ impl Value {
         match self {
             Self::Word(word) => Self::Word(redactor.free(word).into_owned()),
             Self::Path(path) => Self::Path(redactor.path(path)),
+            Self::Domain(domain) => Self::Domain(redactor.domain(domain)),
             Self::Person(person) => Self::Person(redactor.person(person)),
             Self::Digest(_) | Self::Day(_) => self.clone(),
         }

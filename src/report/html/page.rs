@@ -9,10 +9,11 @@ use super::super::summary::plural;
 use super::super::totals::Totals;
 use super::chart::{Chart, number};
 use super::gather::{
-    BOTH, ByYear, ENCRYPTED, Ending, Gathered, LISTED, OTHER, PLAIN, SIGNED, SOON_DAYS,
+    BOTH, ENCRYPTED, Ending, Gathered, Graded, LISTED, OTHER, PLAIN, SIGNED, SOON_DAYS,
 };
 use super::{Table, Told, Value};
 use crate::crypto::digest::sha256;
+use crate::ops::outcome::{ContentIntegrity, Strength};
 use crate::text::{rfc3339, terminal_safe};
 
 const STYLE: &str = include_str!("style.css");
@@ -362,7 +363,7 @@ fn algorithms(facts: &Facts<'_>) -> Markup {
             }
             @if !gathered.strengths.is_empty() { (strengths(gathered)) }
             @if !digests.is_empty() { (figure(&digests)) (table_of(&digests)) }
-            @if !gathered.ciphers.is_empty() { (cipher_table(&gathered.ciphers)) }
+            @if !gathered.graded.is_empty() { (cipher_table(&gathered.graded)) }
             @if !ciphers.is_empty() { (figure(&ciphers)) (table_of(&ciphers)) }
         }
     }
@@ -394,41 +395,25 @@ fn strengths(gathered: &Gathered) -> Markup {
     }
 }
 
-/// How good a content cipher is, the worst first.
-fn cipher_grade(name: &str) -> (u8, &'static str, &'static str) {
-    let weak = ["rc2", "des", "rc4", "cast", "idea"];
-    if weak.iter().any(|begin| name.starts_with(begin)) {
-        (0, "weak", "can be broken; no protection against alteration")
-    } else if name.ends_with("-gcm") || name.ends_with("-ccm") || name.contains("poly1305") {
-        (3, "strong", "authenticated")
-    } else if name.starts_with("aes") || name.starts_with("camellia") {
-        (
-            2,
-            "fair",
-            "secret, but not protected against alteration by itself",
-        )
-    } else {
-        (1, "unknown", "not known to p7mill")
-    }
-}
-
-fn cipher_table(ciphers: &ByYear) -> Markup {
-    let mut rows: Vec<_> = ciphers
-        .iter()
-        .map(|(name, by_year)| (cipher_grade(name), name, by_year.values().sum::<u64>()))
-        .collect();
-    rows.sort_by(|a, b| a.0.0.cmp(&b.0.0).then(b.2.cmp(&a.2)).then(a.1.cmp(b.1)));
+fn cipher_table(graded: &BTreeMap<Graded, u64>) -> Markup {
     html! {
         table {
-            caption { "Content ciphers" }
-            thead { tr { th scope="col" { "Strength" } th scope="col" { "Cipher" } th scope="col" { "Which means" } th.n scope="col" { "Messages" } } }
+            caption { "Content ciphers by strength at the date of the message" }
+            thead { tr { th scope="col" { "Strength" } th scope="col" { "Cipher" } th scope="col" { "Against alteration" } th.n scope="col" { "Messages" } } }
             tbody {
-                @for ((_, grade, means), name, messages) in rows.iter().take(LISTED) {
-                    tr { td { (tag(grade)) } td.w { code { (show(name)) } } td { (means) } td.n { (number(messages)) } }
+                @for (kind, messages) in graded.iter().take(LISTED) {
+                    @let guard = match kind.integrity {
+                        Some(ContentIntegrity::Aead) => "protected by the cipher",
+                        Some(ContentIntegrity::Signed) => "protected by a signature inside",
+                        Some(ContentIntegrity::None) => "not protected",
+                        None => "not known",
+                    };
+                    @let grade = kind.strength.0.map_or("unknown", Strength::as_str);
+                    tr { td { (tag(grade)) } td.w { code { (show(&kind.cipher)) } } td { (guard) } td.n { (number(*messages)) } }
                 }
             }
         }
-        @if let Some(more) = more(rows.len() as u64, rows.len().min(LISTED)) { p.note { (more) " more ciphers." } }
+        @if let Some(more) = more(graded.len() as u64, graded.len().min(LISTED)) { p.note { (more) " more kinds." } }
     }
 }
 
@@ -680,19 +665,16 @@ fn became(facts: &Facts<'_>) -> Markup {
 
 fn what_it_was_told(facts: &Facts<'_>) -> Markup {
     let told = facts.told;
-    let time = if told.has("--now") {
-        ""
-    } else {
-        " (the system clock)"
-    };
+    let given = told.has("--now");
     html! {
         section #told {
             h2 { "What the run was told" }
             dl.told {
                 dt { "command" } dd { code { "p7mill " (show(&told.command)) } }
                 dt { "version" } dd { (show(&told.version)) }
-                dt { "now" } dd { (show(&rfc3339(told.now))) (time) }
-                @for (option, values) in &told.options {
+                dt { @if given { code { "--now" } } @else { "now" } }
+                dd { (show(&rfc3339(told.now))) @if !given { " (the system clock)" } }
+                @for (option, values) in told.options.iter().filter(|(option, _)| option != "--now") {
                     dt { code { (show(option)) } }
                     dd { (capped(&together(values), TOLD_SHOWN)) }
                 }
@@ -719,7 +701,7 @@ fn told_table(told: &Table) -> Markup {
                                     Value::Day(None) => td.t { "–" },
                                     Value::Day(Some(time)) => td.t { (day(&rfc3339(*time))) },
                                     Value::Digest(digest) => td.w { code { (show(digest)) } },
-                                    Value::Word(text) | Value::Path(text) | Value::Person(text) => td.w { (value(text)) },
+                                    Value::Word(text) | Value::Path(text) | Value::Domain(text) | Value::Person(text) => td.w { (value(text)) },
                                 }
                             }
                         }
@@ -736,9 +718,11 @@ fn told_table(told: &Table) -> Markup {
 /// The values of an option.
 fn together(values: &[Value]) -> String {
     let word = |value: &Value| match value {
-        Value::Word(text) | Value::Path(text) | Value::Person(text) | Value::Digest(text) => {
-            text.clone()
-        }
+        Value::Word(text)
+        | Value::Path(text)
+        | Value::Domain(text)
+        | Value::Person(text)
+        | Value::Digest(text) => text.clone(),
         Value::Day(time) => time.map(rfc3339).unwrap_or_default(),
     };
     values.iter().map(word).collect::<Vec<_>>().join(", ")
