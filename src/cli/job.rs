@@ -11,7 +11,7 @@ use p7mill::text::{escape_path, terminal_safe};
 use p7mill::{Error, Result};
 
 use super::interrupt::Interrupt;
-use super::options::{PassphraseArgs, TalkArgs};
+use super::options::{MessageKeyArgs, PassphraseArgs, TalkArgs};
 use super::printer::{Printer, Tone};
 use super::progress::Progress;
 use super::request::Request;
@@ -131,6 +131,7 @@ pub(crate) fn telling<'a>(
         reports: (written && !piped).then_some(extension),
         writes: request.out.is_some_and(|out| !out.dry_run),
         passphrases: request.passphrases.is_some_and(PassphraseArgs::given),
+        secrets: request.messages.is_some_and(MessageKeyArgs::given),
         verbose: printer.is_verbose(),
         trusts: !request.trust.is_empty(),
         store: request.store.is_some(),

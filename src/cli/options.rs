@@ -16,6 +16,15 @@ pub(crate) struct SourceArgs {
     pub(crate) paths: Vec<PathBuf>,
 }
 
+/// The same where standard input makes no sense: what is read is gathered from many messages, or written
+/// to a folder.
+#[derive(Debug, Args)]
+pub(crate) struct ArchiveArgs {
+    /// An mbox, a Maildir, an .eml, a raw CMS file, or a folder of these at any depth
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) paths: Vec<PathBuf>,
+}
+
 /// Private keys and how to open them.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Keys")]
@@ -69,6 +78,13 @@ pub(crate) struct MessageKeyArgs {
     /// Open attached and embedded ciphertexts with any key, even where the message is not addressed to its owner
     #[arg(long)]
     pub(crate) open_unaddressed: bool,
+}
+
+impl MessageKeyArgs {
+    /// Whether there is anything to open messages with.
+    pub(crate) fn given(&self) -> bool {
+        self.message_passphrase_file.is_some() || self.message_key_file.is_some()
+    }
 }
 
 /// Where passphrases come from; without any of these, a prompt on a terminal and none elsewhere.

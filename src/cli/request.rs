@@ -75,9 +75,6 @@ impl Default for Wanted<'_> {
 impl Request<'_> {
     /// Whether anything is named that mail could be opened with.
     pub(crate) fn opens(&self) -> bool {
-        let secrets = |messages: &MessageKeyArgs| {
-            messages.message_passphrase_file.is_some() || messages.message_key_file.is_some()
-        };
-        !self.keys.is_empty() || self.messages.is_some_and(secrets)
+        !self.keys.is_empty() || self.messages.is_some_and(MessageKeyArgs::given)
     }
 }

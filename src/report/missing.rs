@@ -39,6 +39,9 @@ pub struct Missing {
     /// For each unopened layer, its recipients: indices into `keys`.
     locks: Vec<Box<[u32]>>,
     wait_for_secret: u64,
+    /// Of these, those that a passphrase is named for, and those that a shared key is.
+    wait_for_passphrase: u64,
+    wait_for_shared_key: u64,
     beyond_key_files: u64,
 }
 
@@ -120,8 +123,17 @@ impl Missing {
         } else if recipients.clone().next().is_none() {
             let is_encrypted_data = encrypted_layers(&message.form).next_back().is_some();
             self.wait_for_secret += u64::from(is_encrypted_data);
-        } else if recipients.any(|recipient| recipient.key_status == KeyStatus::Password) {
+        } else if recipients
+            .clone()
+            .any(|recipient| recipient.key_status == KeyStatus::Password)
+        {
             self.wait_for_secret += 1;
+            let mut any = |wanted| recipients.any(|recipient| recipient.kind == wanted);
+            if any(RecipientKind::Pwri) {
+                self.wait_for_passphrase += 1;
+            } else {
+                self.wait_for_shared_key += 1;
+            }
         } else {
             self.beyond_key_files += 1;
         }
@@ -209,6 +221,12 @@ impl Missing {
     /// How many layers wait for a passphrase or a shared key.
     pub fn wait_for_secret(&self) -> u64 {
         self.wait_for_secret
+    }
+
+    /// How many of these name a passphrase (pwri), and how many a shared key (kekri); of the rest,
+    /// EncryptedData, nothing says which it is.
+    pub fn wait_for_either(&self) -> (u64, u64) {
+        (self.wait_for_passphrase, self.wait_for_shared_key)
     }
 
     /// How many layers stay closed whatever key file is found: their recipients have no key that

@@ -29,6 +29,8 @@ pub struct Telling<'a> {
     pub writes: bool,
     /// Whether passphrases were given by an option.
     pub passphrases: bool,
+    /// Whether passphrases or shared keys of messages were.
+    pub secrets: bool,
     /// Whether what costs nothing is told too.
     pub verbose: bool,
     /// Whether trust anchors were named.
@@ -60,7 +62,7 @@ impl Totals {
         self.file_lines(telling, &mut lines);
         if telling.command != "encrypt" {
             self.missing_lines(telling, &mut lines);
-            self.beyond_lines(&mut lines);
+            self.beyond_lines(telling, &mut lines);
         }
         if self.failed() > 0 && self.written.is_some() {
             lines.push(
@@ -128,11 +130,22 @@ impl Totals {
         if !self.verdicts.is_empty() {
             lines.push(format!("signed messages: {}", list(&self.verdicts)));
             if !telling.trusts {
-                lines.push("no --trust: no signature can be valid".into());
+                let harvests = if telling.command == "harvest" {
+                    ", and no certificate usable"
+                } else {
+                    ""
+                };
+                lines.push(format!("no --trust: no signature can be valid{harvests}"));
             }
         }
         if !self.certificates.is_empty() {
             lines.push(format!("certificates: {}", list(&self.certificates)));
+            if telling.command == "harvest" && self.certificates.contains_key("quarantined") {
+                lines.push(
+                    "quarantined certificates are kept, and nothing is encrypted to them; store show ADDRESS says why"
+                        .into(),
+                );
+            }
         }
     }
 
@@ -160,7 +173,7 @@ impl Totals {
                 (true, _) if telling.command == "encrypt" => "cannot be encrypted; not written",
                 (false, _) if telling.command == "encrypt" => "cannot be encrypted",
                 (false, _) if telling.command == "sign" => "cannot be signed",
-                (false, _) => "cannot be opened",
+                (false, _) => "cannot be read",
                 (true, 1) => "failed and stayed as it was",
                 (true, _) => "failed and stayed as they were",
             };
@@ -220,7 +233,7 @@ impl Totals {
                 return format!("more key files are needed; {where_from}");
             }
             ("locked", _) if telling.passphrases => {
-                "a key file stays locked with the passphrases given"
+                "no passphrase given opens the key file, which is named below"
             }
             ("locked", _) => "passphrases are needed, see --passphrases",
             ("undecryptable", _) => {
@@ -338,8 +351,14 @@ impl Totals {
             ("100.0", _) => "all of them".to_owned(),
             (percent, _) => format!("at least {percent} % of them"),
         };
+        // Signatures below are nobody's business to a scan, and all of it to these.
+        let inside = match telling.command {
+            "verify" => ", so that what is signed inside is not judged",
+            "harvest" => ", so that who signed inside is not known",
+            _ => "",
+        };
         lines.push(format!(
-            "{} for a key; {} would open {share}:",
+            "{} for a key{inside}; {} would open {share}:",
             plural_wait(self.unopened, "encrypted message"),
             plural(shown, "key file"),
         ));
@@ -374,12 +393,32 @@ impl Totals {
     }
 
     /// What no key file would open.
-    fn beyond_lines(&self, lines: &mut Vec<String>) {
-        if self.wait_for_secret > 0 {
+    fn beyond_lines(&self, telling: &Telling<'_>, lines: &mut Vec<String>) {
+        let (all, phrase, key) = (
+            self.wait_for_secret,
+            self.wait_for_passphrase,
+            self.wait_for_shared_key,
+        );
+        if all > 0 {
+            let either = all.saturating_sub(phrase + key);
+            let options = [
+                (phrase, "--message-passphrase-file"),
+                (key, "--message-key-file"),
+                (either, "--message-passphrase-file or --message-key-file"),
+            ];
+            let options = options.iter().filter(|(number, _)| *number > 0);
+            let helps: Vec<_> = options
+                .map(|(number, option)| format!("{option} for {number}"))
+                .collect();
+            let tried = if telling.secrets {
+                ", and none given opens them"
+            } else {
+                ""
+            };
             lines.push(format!(
-                "{} for a passphrase or a shared key, not for a key file; see --message-passphrase-file and \
-                 --message-key-file",
-                plural_wait(self.wait_for_secret, "encrypted message")
+                "{} for a passphrase or a shared key, not for a key file{tried}: {}",
+                plural_wait(all, "encrypted message"),
+                helps.join(", ")
             ));
         }
         if self.beyond_key_files > 0 {
@@ -473,6 +512,7 @@ mod tests {
             written: Some(9),
             withheld: 3,
             wait_for_secret: 2,
+            wait_for_passphrase: 1,
             beyond_key_files: 1,
             ..Totals::default()
         };
@@ -481,8 +521,8 @@ mod tests {
             totals.lines(&Telling::default()),
             [
                 "12 messages in 1 mailbox, 9 written, 3 left out: all accounted for",
-                "2 encrypted messages wait for a passphrase or a shared key, not for a key file; see \
-                 --message-passphrase-file and --message-key-file",
+                "2 encrypted messages wait for a passphrase or a shared key, not for a key file: \
+                 --message-passphrase-file for 1, --message-passphrase-file or --message-key-file for 1",
                 "no further key file would open 1 encrypted message",
             ]
         );
@@ -500,7 +540,7 @@ mod tests {
         };
         let said = totals.lines(&Telling::default()).join("\n");
         assert!(
-            said.contains("2 messages cannot be opened; add --report DIR for failed.csv"),
+            said.contains("2 messages cannot be read; add --report DIR for failed.csv"),
             "{said}"
         );
         assert!(

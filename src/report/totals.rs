@@ -81,6 +81,12 @@ pub struct Totals {
     /// Encrypted layers that wait for a passphrase or a shared key.
     #[serde(default)]
     pub wait_for_secret: u64,
+    /// Of these, those that a passphrase is named for,
+    #[serde(default)]
+    pub wait_for_passphrase: u64,
+    /// and those that a shared key is.
+    #[serde(default)]
+    pub wait_for_shared_key: u64,
     /// Encrypted layers that stay closed whatever key file is found.
     #[serde(default)]
     pub beyond_key_files: u64,
@@ -236,6 +242,7 @@ impl Totals {
     pub(super) fn set_missing(&mut self, missing: &Missing, rows: &[MissingKeyRow]) {
         self.unopened = missing.unopened();
         self.wait_for_secret = missing.wait_for_secret();
+        (self.wait_for_passphrase, self.wait_for_shared_key) = missing.wait_for_either();
         self.beyond_key_files = missing.beyond_key_files();
         self.missing_keys = rows.len() as u64;
         self.missing_named = rows.iter().take(NAMED).cloned().collect();

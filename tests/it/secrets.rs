@@ -437,7 +437,8 @@ fn who_needs_a_passphrase_for_a_message_is_told_so() {
     let sandbox = sealed(&[("pwri", "-encrypt -aes-256-cbc -pwri_password another")]);
     let ran = sandbox.line("migrate mail --out OUT").expect(3);
     assert!(
-        ran.stdout.contains("see --message-passphrase-file")
+        ran.stdout
+            .contains("not for a key file: --message-passphrase-file for 1")
             && !ran.stdout.contains("more key files"),
         "{}",
         ran.stdout
@@ -454,4 +455,35 @@ fn who_needs_a_passphrase_for_a_message_is_told_so() {
         .line("migrate mail --out OUT2 --keys mail --passphrase-file empty")
         .expect(2);
     assert!(ran.stderr.contains("is empty"), "{}", ran.stderr);
+}
+
+#[test]
+fn a_scan_tells_what_passphrases_and_shared_keys_would_open() {
+    let key = "000102030405060708090a0b0c0d0e0f000102030405060708090a0b0c0d0e0f";
+    let sandbox = sealed(&[
+        ("one", "-encrypt -aes-256-cbc -pwri_password another"),
+        ("two", "-encrypt -aes-256-cbc -pwri_password another"),
+        (
+            "kek",
+            &format!("-encrypt -aes-256-cbc -secretkey {key} -secretkeyid 01"),
+        ),
+        (
+            "data",
+            &format!("-EncryptedData_encrypt -aes-256-cbc -secretkey {key}"),
+        ),
+    ]);
+    let ran = sandbox.line("scan mail").expect(0);
+    let said = "4 encrypted messages wait for a passphrase or a shared key, not for a key file: \
+                --message-passphrase-file for 2, --message-key-file for 1, \
+                --message-passphrase-file or --message-key-file for 1\n";
+    assert!(ran.stdout.contains(said), "{}", ran.stdout);
+    sandbox.write("wrong", "not it\n");
+    let ran = sandbox
+        .line("scan mail --message-passphrase-file wrong")
+        .expect(0);
+    assert!(
+        ran.stdout.contains("and none given opens them"),
+        "{}",
+        ran.stdout
+    );
 }
