@@ -35,6 +35,13 @@ pub fn rfc3339(seconds: i64) -> String {
     }
 }
 
+/// The day in UTC of `seconds` (Unix time): `2024-05-01`.
+pub fn day(seconds: i64) -> String {
+    let mut text = rfc3339(seconds);
+    text.truncate(text.find('T').unwrap_or(text.len()));
+    text
+}
+
 /// A time in UTC as C's `asctime` writes it, for From_ lines: `Thu Nov  5 10:00:00 2026`; the epoch
 /// where the year has not four digits.
 pub fn asctime(seconds: i64) -> String {

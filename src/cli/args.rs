@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::options::{
-    EncryptionArgs, FilledStoreArgs, HarvestStoreArgs, KeyArgs, KeyFileArgs, NowArgs, OutArgs,
-    ReadStoreArgs, ReportArgs, RequiredKeyArgs, RequiredStoreArgs, RequiredTrustArgs, RunArgs,
-    SealArgs, SigningArgs, SourceArgs, TalkArgs, TrustArgs,
+    ArchiveArgs, EncryptionArgs, FilledStoreArgs, HarvestStoreArgs, KeyArgs, KeyFileArgs, NowArgs,
+    OutArgs, ReadStoreArgs, ReportArgs, RequiredKeyArgs, RequiredStoreArgs, RequiredTrustArgs,
+    RunArgs, SealArgs, SigningArgs, SourceArgs, TalkArgs, TrustArgs,
 };
 use super::values::{self, ExportFormat};
 
@@ -91,11 +91,12 @@ pub(crate) enum Command {
     Sign(SignArgs),
     /// Encrypts messages
     ///
-    /// To those whom --to names, or with --to-recipients to each message's To, Cc and Bcc, whose certificates are in
-    /// --store. A message is not written while a certificate is missing; the addresses are named. Blind recipients
+    /// To those whom --to names, or with --to-recipients to each message's To, Cc and Bcc, whose certificates --store
+    /// holds, --to names or lie beside --keys. A message is not written while a certificate is missing; the addresses are named. Blind recipients
     /// get messages of their own. What is encrypted already stays as it is.
     #[command(
-        override_usage = "p7mill encrypt [OPTIONS] --to-recipients --store <FILE> --out <DIR> <PATH>...\n       p7mill encrypt [OPTIONS] --to <CERTFILE|ADDRESS> --out <DIR> <PATH>...\n       p7mill encrypt [OPTIONS] --to-recipients --store <FILE> -",
+        mut_arg("stamp", |arg| arg.hide(true)),
+        override_usage = "p7mill encrypt [OPTIONS] --to <CERTFILE|ADDRESS> --out <DIR> <PATH>...\n       p7mill encrypt [OPTIONS] --to-recipients --out <DIR> <PATH>...\n       p7mill encrypt [OPTIONS] --to <CERTFILE|ADDRESS> -\n       p7mill encrypt [OPTIONS] --to-recipients -",
         after_help = "Example:\n  p7mill encrypt sample-data/archive --to sample-data/keys/e.kovac.pem --out OUT"
     )]
     Encrypt(EncryptArgs),
@@ -164,7 +165,7 @@ pub(crate) struct VerifyArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct HarvestArgs {
     #[command(flatten)]
-    pub(crate) source: SourceArgs,
+    pub(crate) source: ArchiveArgs,
     #[command(flatten)]
     pub(crate) store: HarvestStoreArgs,
     #[command(flatten)]
@@ -225,7 +226,7 @@ pub(crate) struct SignArgs {
     #[command(flatten)]
     pub(crate) source: SourceArgs,
     #[command(flatten)]
-    pub(crate) keys: RequiredKeyArgs,
+    pub(crate) keys: KeyFileArgs,
     #[command(flatten)]
     pub(crate) signing: SigningArgs,
     #[command(flatten)]
@@ -259,7 +260,7 @@ pub(crate) struct EncryptArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct MigrateArgs {
     #[command(flatten)]
-    pub(crate) source: SourceArgs,
+    pub(crate) source: ArchiveArgs,
     #[command(flatten)]
     pub(crate) keys: KeyArgs,
     #[command(flatten)]

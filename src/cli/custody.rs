@@ -7,9 +7,12 @@ use p7mill::cert::policy::Profile;
 use p7mill::cert::{Certificate, Crl};
 use p7mill::crypto::provider;
 use p7mill::keys::keyring::{KeyFileStatus, KeyRing};
+use p7mill::ops::Opening;
 use p7mill::report::RunInfo;
 use p7mill::smime::seal::Recipient;
 use p7mill::text::{escape_path, hex};
+
+use super::request::Wanted;
 
 /// What is known of a run before it begins. Passphrases never are on the command line, and keys are
 /// named by their certificates: nothing here is secret.
@@ -72,11 +75,11 @@ pub(crate) fn add_judging(
     info.policy.clone_from(&profile.name);
 }
 
-/// What shapes the output, by name: where one of these differs, a run does not continue another.
+/// What shapes the output, by option: where one of these differs, a run does not continue another.
 pub(crate) fn options(
     info: &RunInfo,
     intermediates: &[Arc<Certificate>],
-    recipients: &[Recipient],
+    recipients: &[(&'static str, Recipient)],
 ) -> BTreeMap<String, String> {
     let fingerprints = |certificates: &[Arc<Certificate>]| {
         sorted(
@@ -86,19 +89,47 @@ pub(crate) fn options(
         )
         .join(" ")
     };
+    let named_by = |wanted: &str| {
+        let named = recipients.iter().filter(|(option, _)| *option == wanted);
+        sorted(named.map(|(_, to)| hex(&to.certificate.sha256))).join(" ")
+    };
     BTreeMap::from([
-        ("keys".into(), info.keys.join(" ")),
-        ("locked keys".into(), info.locked_key_files.join(" ")),
-        ("trust".into(), info.anchors.join(" ")),
-        ("trust-tsa".into(), info.stamping_anchors.join(" ")),
-        ("crl".into(), info.crls.join(" ")),
-        ("policy".into(), info.policy.clone()),
-        ("intermediates".into(), fingerprints(intermediates)),
+        ("--keys".into(), info.keys.join(" ")),
         (
-            "to".into(),
-            sorted(recipients.iter().map(|to| hex(&to.certificate.sha256))).join(" "),
+            "key files that stay locked".into(),
+            info.locked_key_files.join(" "),
         ),
+        ("--trust".into(), info.anchors.join(" ")),
+        ("--trust-tsa".into(), info.stamping_anchors.join(" ")),
+        ("--crl".into(), info.crls.join(" ")),
+        ("--policy".into(), info.policy.clone()),
+        ("--intermediates".into(), fingerprints(intermediates)),
+        ("--to".into(), named_by("--to")),
+        ("--recovery".into(), named_by("--recovery")),
     ])
+}
+
+/// The same of what is done to each message.
+pub(crate) fn task(wanted: &Wanted<'_>, opening: Opening) -> Vec<(String, String)> {
+    let identity = |address: &Option<String>| address.clone().unwrap_or_default();
+    let said: Vec<(&str, String)> = match wanted {
+        Wanted::Mill(_) => vec![("--mode", format!("{opening:?}"))],
+        Wanted::Sign(wanted) => vec![
+            ("--as", identity(&wanted.arguments.identity)),
+            ("--opaque", wanted.arguments.opaque.to_string()),
+            ("--for", format!("{:?}", wanted.arguments.program)),
+        ],
+        Wanted::Encrypt(wanted) => vec![
+            ("--to-recipients", wanted.to_recipients.to_string()),
+            ("--to-self", wanted.to_self.to_string()),
+            ("--sign", wanted.sign.to_string()),
+            ("--as", identity(&wanted.identity)),
+        ],
+    };
+    let named = said
+        .into_iter()
+        .map(|(option, value)| (option.to_owned(), value));
+    named.collect()
 }
 
 fn sorted(words: impl Iterator<Item = String>) -> Vec<String> {

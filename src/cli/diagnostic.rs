@@ -46,6 +46,9 @@ pub(crate) fn tell(error: &Error) {
 /// Turns a parser's answer into one that says where the word belongs: to a later version or to
 /// another command. Help and version pass through.
 pub(crate) fn explain(error: clap::Error) -> clap::Error {
+    if error.kind() == ErrorKind::MissingRequiredArgument {
+        return without_keys(error);
+    }
     let (kind, known) = match error.kind() {
         ErrorKind::UnknownArgument => (ContextKind::InvalidArg, LATER_OPTIONS),
         ErrorKind::InvalidSubcommand => (ContextKind::InvalidSubcommand, LATER_COMMANDS),
@@ -71,6 +74,29 @@ pub(crate) fn explain(error: clap::Error) -> clap::Error {
     );
     error.remove(ContextKind::SuggestedArg);
     error.remove(ContextKind::SuggestedSubcommand);
+    error
+}
+
+/// Where `--keys` is missing, what would do as well.
+fn without_keys(mut error: clap::Error) -> clap::Error {
+    let names_keys = matches!(
+        error.get(ContextKind::InvalidArg),
+        Some(ContextValue::Strings(missing)) if missing.iter().any(|word| word.starts_with("--keys"))
+    );
+    let usage = error.get(ContextKind::Usage).map(ToString::to_string);
+    let opens_mail = usage.is_some_and(|usage| {
+        ["p7mill decrypt ", "p7mill reencrypt "]
+            .iter()
+            .any(|command| usage.contains(command))
+    });
+    if names_keys && opens_mail {
+        let tip = "--message-passphrase-file FILE or --message-key-file FILE will do instead of --keys, for messages \
+                   that are encrypted with a passphrase or a shared key";
+        error.insert(
+            ContextKind::Suggested,
+            ContextValue::StyledStrs(vec![StyledStr::from(tip)]),
+        );
+    }
     error
 }
 

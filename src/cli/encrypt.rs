@@ -22,7 +22,9 @@ pub(crate) fn run(arguments: &EncryptArgs, talk: &TalkArgs, printer: &Printer) -
         arguments.store.store.is_some() || !encryption.to.is_empty() || !encryption.keys.is_empty();
     if !knows_any {
         return Err(Error::Usage(
-            "--to-recipients looks addresses up in the certificate store: add --store FILE".into(),
+            "--to-recipients looks addresses up: add --store FILE, the certificate store, or name certificates with --to \
+             or --keys"
+                .into(),
         ));
     }
     if arguments.out.stamp {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use p7mill::Result;
 use p7mill::cert::certificate::Certificate;
 use p7mill::keys::keyring::{KeyFile, KeyFileStatus, KeyRing};
-use p7mill::text::{escape_path, rfc3339};
+use p7mill::text::{day, escape_path};
 
 use super::args::{KeysCommand, KeysListArgs};
 use super::printer::{Printer, Tone, table};
@@ -19,12 +19,17 @@ pub(crate) fn run(command: &KeysCommand, printer: &Printer) -> Result<u8> {
 }
 
 fn list(arguments: &KeysListArgs, printer: &Printer) -> Result<u8> {
-    let ring = settings::keyring(&arguments.keys.keys, Some(&arguments.keys.passphrases))?;
-    printer.result(&listing(&ring, printer))?;
+    let passphrases = &arguments.keys.passphrases;
+    let mut notes = Vec::new();
+    let ring = settings::keyring(&arguments.keys.keys, Some(passphrases), &mut notes)?;
+    printer.result(&listing(&ring, passphrases.given(), printer))?;
+    for note in &notes {
+        printer.note(note);
+    }
     Ok(0)
 }
 
-fn listing(ring: &KeyRing, printer: &Printer) -> String {
+fn listing(ring: &KeyRing, tried: bool, printer: &Printer) -> String {
     let mut rows = Vec::new();
     let mut counts = [0_usize; 4];
     for file in ring.files() {
@@ -68,7 +73,7 @@ fn listing(ring: &KeyRing, printer: &Printer) -> String {
                 keys,
                 certificate.addresses.join(" "),
                 certificate.serial_hex(),
-                rfc3339(certificate.not_after).chars().take(10).collect(),
+                day(certificate.not_after),
                 certificate.subject.clone(),
             ]);
         }
@@ -100,7 +105,11 @@ fn listing(ring: &KeyRing, printer: &Printer) -> String {
     }
     text.push('\n');
     if locked > 0 {
-        text.push_str("Locked files open with --passphrase-file FILE or --passphrases FILE.csv.\n");
+        text.push_str(if tried {
+            "No passphrase given opens the locked files; --passphrases FILE.csv gives each file its own.\n"
+        } else {
+            "Locked files open with --passphrase-file FILE or --passphrases FILE.csv.\n"
+        });
     }
     text
 }

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use p7mill::cert::{Certificate, trust};
-use p7mill::keys::keyring::KeyRing;
+use p7mill::keys::Passphrases;
+use p7mill::keys::keyring::{KeyFileStatus, KeyRing};
 use p7mill::ops::encrypt::Directory;
 use p7mill::smime::seal::Recipient;
 use p7mill::store::Store;
-use p7mill::text::{escape_path, hex, rfc3339};
+use p7mill::text::{day, escape_path, hex, rfc3339};
 use p7mill::{Error, Result};
 
 use super::settings::named;
@@ -42,7 +43,7 @@ pub(crate) fn files(
             )));
         }
         let found = trust::load_certificates(std::slice::from_ref(file))
-            .map_err(|error| named(option, error))?;
+            .map_err(|error| key_file(option, file).unwrap_or_else(|| named(option, error)))?;
         let certificate = the_one(&found)
             .ok_or_else(|| {
                 Error::Usage(format!(
@@ -70,6 +71,21 @@ pub(crate) fn files(
         recipients.push(certificate.into());
     }
     Ok(recipients)
+}
+
+/// Where a file without a readable certificate is somebody's key file: how to get the certificate, which is
+/// all that encrypting takes.
+fn key_file(option: &str, file: &Path) -> Option<Error> {
+    let ring = KeyRing::load(&[file.to_path_buf()], &mut Passphrases::none()).ok()?;
+    let status = ring.files().first()?.status;
+    matches!(status, KeyFileStatus::Open | KeyFileStatus::Locked).then(|| {
+        let name = escape_path(file);
+        let stem = escape_path(file.file_stem().unwrap_or_default().as_ref());
+        Error::Usage(format!(
+            "{option} {name}: a key file; name the certificate of who is to read, alone: openssl pkcs12 -in {name} \
+             -clcerts -nokeys -out {stem}.pem takes it out of a PKCS#12 file"
+        ))
+    })
 }
 
 /// Whether a named certificate is a person's, and its key strong enough to keep mail secret.
@@ -128,7 +144,7 @@ pub(crate) fn directory(store: Option<&Store>, keyring: &KeyRing, now: i64) -> R
                 directory.add(&address, recipient);
             }
             for refused in choice.refused {
-                directory.refuse(&address, refused.reasons);
+                directory.refuse(&address, refused.reasons, refused.not_after);
             }
         }
     }
@@ -153,6 +169,13 @@ pub(crate) fn in_store(store: Option<&Store>, address: &str, now: i64) -> Result
     for refused in choice.refused.iter().take(3) {
         let digits: String = hex(&refused.sha256).chars().take(16).collect();
         let _ = write!(why, "; {digits}… is {}", refused.reasons.join(", "));
+        if refused
+            .reasons
+            .iter()
+            .any(|reason| reason == "cert-expired")
+        {
+            let _ = write!(why, " since {}", day(refused.not_after));
+        }
     }
     Err(Error::Usage(format!(
         "{why}. A certificate file can be named instead"

@@ -25,7 +25,7 @@ use p7mill::store::{Status, Store};
 use p7mill::text::{escape_path, rfc3339};
 use p7mill::{Error, Result};
 
-use super::cipher::{content_cipher, opening, wanted_cipher};
+use super::cipher::{cipher_name, content_cipher, opening, wanted_cipher};
 use super::cut::Cut;
 use super::options::{Cipher, Format, MessageKeyArgs, PassphraseArgs, RunArgs};
 use super::request::{Request, Wanted};
@@ -101,7 +101,7 @@ impl Settings {
         let open_unaddressed = request
             .messages
             .is_some_and(|messages| messages.open_unaddressed);
-        let keyring = keyring(request.keys, request.passphrases)?;
+        let keyring = keyring(request.keys, request.passphrases, &mut notes)?;
         job::look_at_keys(request, &keyring, &mut notes)?;
         if matches!(request.task, Wanted::Mill(_)) {
             recipients.extend(recovery.iter().cloned());
@@ -152,24 +152,25 @@ impl Settings {
         let format = request.format.unwrap_or(Format::Csv);
         let mut info = custody::info(request.command, started, now, &keyring, &anchors);
         custody::add_judging(&mut info, &stamping, &crls, &profile);
-        let mut options = custody::options(&info, &intermediates, &recipients);
-        options.insert("revocation".into(), require_revocation.to_string());
-        options.insert("clock".into(), format!("{clock:?}"));
-        options.insert("now".into(), request.now.map(rfc3339).unwrap_or_default());
-        options.insert(
-            "mode".into(),
-            format!("{} {}", task.name(), one_cipher.name()),
-        );
-        options.insert("store".into(), request.store.is_some().to_string());
+        let mut options = custody::options(&info, &intermediates, &by_option);
+        let mut told_so = |option: &str, value: String| options.insert(option.into(), value);
+        told_so("--require-revocation", require_revocation.to_string());
+        told_so("--clock", format!("{clock:?}"));
+        told_so("--now", request.now.map(rfc3339).unwrap_or_default());
+        told_so("--store", request.store.is_some().to_string());
         // How many there are, and nothing that would help to guess them.
-        options.insert(
-            "message secrets".into(),
-            format!("{} {}", secrets.passphrases().len(), secrets.keys().len()),
+        let (passphrases, keys) = (secrets.passphrases().len(), secrets.keys().len());
+        told_so("--message-passphrase-file", passphrases.to_string());
+        told_so("--message-key-file", keys.to_string());
+        told_so("--open-unaddressed", open_unaddressed.to_string());
+        told_so(
+            "--cipher",
+            format!("{} {}", cipher_name(cipher), one_cipher.name()),
         );
-        options.insert("open unaddressed".into(), open_unaddressed.to_string());
         if let Some(ratio) = request.run.and_then(|run| run.max_unpack) {
-            options.insert("max unpack".into(), ratio.to_string());
+            told_so("--max-unpack", ratio.to_string());
         }
+        options.extend(custody::task(&request.task, opening));
         let trust_tsa = Trust::new(stamping);
         let told = told::told(
             request,
@@ -277,9 +278,15 @@ fn open_store(request: &Request<'_>, finished: bool) -> Result<Option<Store>> {
 }
 
 /// The keys that `--keys` names, opened as far as passphrases go.
-pub(crate) fn keyring(keys: &[PathBuf], passphrases: Option<&PassphraseArgs>) -> Result<KeyRing> {
+pub(crate) fn keyring(
+    keys: &[PathBuf],
+    passphrases: Option<&PassphraseArgs>,
+    notes: &mut Vec<String>,
+) -> Result<KeyRing> {
     let mut passphrases = unlock::passphrases(passphrases, !keys.is_empty())?;
-    KeyRing::load(keys, &mut passphrases).map_err(|error| named("--keys", error))
+    let ring = KeyRing::load(keys, &mut passphrases).map_err(|error| named("--keys", error))?;
+    notes.extend(unlock::notes(&passphrases, &ring));
+    Ok(ring)
 }
 
 /// The passphrases and keys of messages that no certificate is behind.

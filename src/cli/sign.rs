@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use p7mill::archive::{self, Content, RawMessage};
+use p7mill::cert::Certificate;
 use p7mill::cert::pool::Pool;
 use p7mill::cert::trust::Trust;
 use p7mill::keys::keyring::KeyRing;
@@ -12,7 +13,7 @@ use p7mill::ops::outcome::Action;
 use p7mill::ops::sign::{Refusal, Signing};
 use p7mill::ops::{Context, Task};
 use p7mill::smime::sign::{CAPABILITIES, CAPABILITIES_CBC, Form};
-use p7mill::text::{escape_path, terminal_safe};
+use p7mill::text::{day, escape_path, terminal_safe};
 use p7mill::{Error, Result};
 
 use super::args::SignArgs;
@@ -95,7 +96,7 @@ impl Wanted<'_> {
         let Some(refusal) = refusal else {
             return Ok(());
         };
-        let text = terminal_safe(&self.explained(&address, refusal));
+        let text = terminal_safe(&self.explained(&context.keyring, &address, refusal));
         if self.arguments.identity.is_none() {
             notes.push(text);
             return Ok(());
@@ -108,7 +109,7 @@ impl Wanted<'_> {
         })
     }
 
-    fn explained(&self, address: &str, (_, reason): Refusal) -> String {
+    fn explained(&self, keyring: &KeyRing, address: &str, (_, reason): Refusal) -> String {
         let places: Vec<_> = self.keys.iter().map(|path| escape_path(path)).collect();
         let places = places.join(", ");
         match reason {
@@ -120,13 +121,28 @@ impl Wanted<'_> {
                  --passphrase-file FILE opens it"
             ),
             "no-signing-key" => format!(
-                "no private key in {places} has a certificate with the address {address}; name its key file with \
-                 --keys, or sign as somebody else with --as ADDRESS"
+                "no private key in {places} has a certificate with the address {address}; {}name its key file with \
+                 --keys, or sign as somebody else with --as ADDRESS",
+                there_is(keyring, address)
             ),
             "cert-expired" => {
-                format!("the certificate of {address} has expired; nothing is signed with it")
+                let last = certificates(keyring, address)
+                    .map(|known| known.not_after)
+                    .max();
+                format!(
+                    "the certificate of {address} expired on {}; nothing is signed with it",
+                    last.map(day).unwrap_or_default()
+                )
             }
-            "cert-not-yet-valid" => format!("the certificate of {address} is not valid yet"),
+            "cert-not-yet-valid" => {
+                let first = certificates(keyring, address)
+                    .map(|known| known.not_before)
+                    .min();
+                format!(
+                    "the certificate of {address} is valid from {} on; nothing is signed with it before",
+                    first.map(day).unwrap_or_default()
+                )
+            }
             "cert-usage" => format!("the certificate of {address} is not for signing mail"),
             "no-from" => {
                 "the message has no From that could sign; --as ADDRESS says who signs".into()
@@ -137,6 +153,47 @@ impl Wanted<'_> {
             _ => format!(
                 "the key of {address} cannot sign: DSA keys and RSA keys of less than 2048 bits are refused"
             ),
+        }
+    }
+}
+
+/// The certificates with this address that a key answers for.
+fn certificates<'a>(
+    keyring: &'a KeyRing,
+    address: &'a str,
+) -> impl Iterator<Item = &'a Certificate> {
+    let all = keyring.keys().iter().flat_map(|key| &key.certificates);
+    all.map(AsRef::as_ref)
+        .filter(|known: &&Certificate| known.has_address(address))
+}
+
+/// Who could sign instead: the address that was meant, if it is a typing error, else a few there are.
+fn there_is(keyring: &KeyRing, address: &str) -> String {
+    /// Addresses that are named.
+    const NAMED: usize = 3;
+    let all = keyring.keys().iter().flat_map(|key| &key.certificates);
+    let mut near: Vec<(usize, &str)> = all
+        .flat_map(|known| &known.addresses)
+        .map(|known| {
+            (
+                strsim::damerau_levenshtein(&known.to_lowercase(), &address.to_lowercase()),
+                &known[..],
+            )
+        })
+        .collect();
+    near.sort_unstable();
+    near.dedup();
+    match &near[..] {
+        [] => String::new(),
+        [(distance, known), ..] if *distance <= 3 => format!("is {known} meant? Else "),
+        some => {
+            let named: Vec<&str> = some.iter().take(NAMED).map(|(_, known)| *known).collect();
+            let more = if some.len() > NAMED {
+                " and others"
+            } else {
+                ""
+            };
+            format!("there are keys of {}{more}; ", named.join(", "))
         }
     }
 }

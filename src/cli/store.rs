@@ -6,7 +6,7 @@ use std::path::Path;
 use p7mill::cert::certificate::Certificate;
 use p7mill::report::summary::plural;
 use p7mill::store::{Filter, Store, StoredCertificate, StoredSighting, export};
-use p7mill::text::{hex, rfc3339, terminal_safe};
+use p7mill::text::{day, hex, rfc3339, terminal_safe};
 use p7mill::{Error, Result};
 
 use super::args::{StoreCommand, StoreShowArgs};
@@ -48,7 +48,6 @@ fn open(file: &Path) -> Result<Store> {
 }
 
 fn listing(all: &[StoredCertificate]) -> String {
-    let day = |seconds: i64| rfc3339(seconds).chars().take(10).collect();
     let rows: Vec<_> = all
         .iter()
         .map(|stored| {

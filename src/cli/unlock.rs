@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 
 use p7mill::Result;
+use p7mill::keys::keyring::{KeyFileStatus, KeyRing};
 use p7mill::keys::passphrase::Passphrases;
 use p7mill::text::{escape_path, terminal_safe};
 
@@ -43,4 +44,29 @@ pub(crate) fn passphrases(options: Option<&PassphraseArgs>, wanted: bool) -> Res
         }));
     }
     Ok(passphrases)
+}
+
+/// What a person should know of a table of passphrases: rows for no key file, which are typing errors
+/// more often than not, and key files that their own row does not open.
+pub(crate) fn notes(passphrases: &Passphrases, ring: &KeyRing) -> Vec<String> {
+    let mut notes = Vec::new();
+    for name in passphrases.named() {
+        let mut files = ring
+            .files()
+            .iter()
+            .filter(|file| file.path.ends_with(name))
+            .peekable();
+        if files.peek().is_none() {
+            notes.push(format!(
+                "--passphrases has a row for {name}, and no file below --keys is called so"
+            ));
+        }
+        for file in files.filter(|file| file.status == KeyFileStatus::Locked) {
+            notes.push(format!(
+                "key file {} stays locked: the passphrase in its row of --passphrases is not the file's",
+                escape_path(&file.path)
+            ));
+        }
+    }
+    notes.iter().map(|note| terminal_safe(note)).collect()
 }

@@ -256,24 +256,24 @@ impl Job {
         let mut options = self.options.clone();
         let list = |words: Vec<String>| words.join(" ");
         options.insert(
-            "accept".into(),
+            "--accept".into(),
             list(self.accept.iter().map(ToString::to_string).collect()),
         );
         options.insert(
-            "format".into(),
+            "--format".into(),
             format!("csv={} jsonl={}", self.csv, self.jsonl),
         );
-        options.insert("originals".into(), self.originals.to_string());
-        options.insert("our domains".into(), self.our_domains.join(" "));
-        options.insert("redact".into(), self.hidden.to_string());
-        options.insert("reports".into(), self.shape.described());
-        options.insert("stamp".into(), self.stamp.to_string());
+        options.insert("--no-originals".into(), (!self.originals).to_string());
+        options.insert("--our-domains".into(), self.our_domains.join(" "));
+        options.insert("--redact".into(), self.hidden.to_string());
+        options.insert("--columns or --split-rows".into(), self.shape.described());
+        options.insert("--stamp".into(), self.stamp.to_string());
         let roots = self
             .roots
             .iter()
             .map(|root| root.file_name().unwrap_or(root.as_os_str()));
         options.insert(
-            "paths".into(),
+            "PATH".into(),
             list(
                 roots
                     .map(|name| crate::text::escape_path(name.as_ref()))

@@ -123,6 +123,11 @@ impl Passphrases {
         Ok(())
     }
 
+    /// The files that the table names, in its order: names or tails of paths.
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        self.table.iter().map(|(name, _)| &name[..])
+    }
+
     /// Asks `prompt` for files that nothing else opens.
     pub fn set_prompt(&mut self, prompt: Prompt) {
         self.prompt = Some(prompt);

@@ -15,7 +15,7 @@ use crate::message::rewrite::{self, Piece};
 use crate::message::{parts, transfer, transport};
 use crate::smime::find;
 use crate::smime::seal::{self, Recipient};
-use crate::text::hex;
+use crate::text::{self, hex};
 
 use super::facts::{Facts, holds};
 use super::outcome::{
@@ -51,25 +51,6 @@ pub struct Encrypting {
     pub signing: Option<Signing>,
 }
 
-impl Encrypting {
-    /// What a run that goes on must still be asked for.
-    pub(super) fn name(&self) -> String {
-        let recovery: Vec<_> = self
-            .recovery
-            .iter()
-            .map(|recipient| hex(&recipient.certificate.sha256))
-            .collect();
-        format!(
-            "Encrypt recipients={} self={} recovery={} {} {}",
-            self.to_recipients,
-            self.to_self,
-            recovery.join(","),
-            self.cipher.map_or("auto", ContentCipher::name),
-            self.signing.as_ref().map(Signing::name).unwrap_or_default()
-        )
-    }
-}
-
 /// Which certificate to encrypt to for an address, as the store and the key files say.
 #[derive(Debug, Default)]
 pub struct Directory(HashMap<String, Known>);
@@ -89,10 +70,19 @@ impl Directory {
         known.recipient.get_or_insert(recipient);
     }
 
-    /// Notes why a certificate of `address` is not used.
-    pub fn refuse(&mut self, address: &str, reasons: impl IntoIterator<Item = Reason>) {
+    /// Notes why a certificate of `address`, whose last second is `not_after`, is not used.
+    pub fn refuse(
+        &mut self,
+        address: &str,
+        reasons: impl IntoIterator<Item = Reason>,
+        not_after: i64,
+    ) {
+        let dated = |reason: Reason| match reason.as_ref() {
+            "cert-expired" => Reason::Owned(format!("{reason} {}", text::day(not_after))),
+            _ => reason,
+        };
         let known = self.0.entry(address.to_ascii_lowercase()).or_default();
-        known.refused.extend(reasons);
+        known.refused.extend(reasons.into_iter().map(dated));
     }
 
     /// Takes in certificates that the administrator named beside the keys: those that mail can be
@@ -102,7 +92,9 @@ impl Directory {
             for address in &certificate.addresses {
                 match unusable(certificate, at) {
                     None => self.add(address, certificate.clone().into()),
-                    Some(reason) => self.refuse(address, [Reason::Borrowed(reason)]),
+                    Some(reason) => {
+                        self.refuse(address, [Reason::Borrowed(reason)], certificate.not_after);
+                    }
                 }
             }
         }

@@ -91,17 +91,6 @@ pub enum Task {
     Encrypt(encrypt::Encrypting),
 }
 
-impl Task {
-    /// What a run that goes on must still be asked for.
-    pub fn name(&self) -> String {
-        match self {
-            Self::Mill(opening) => format!("{opening:?}"),
-            Self::Sign(signing) => signing.name(),
-            Self::Encrypt(encrypting) => encrypting.name(),
-        }
-    }
-}
-
 /// How far to go with encrypted layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opening {

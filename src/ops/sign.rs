@@ -79,12 +79,6 @@ impl Signing {
         }
     }
 
-    /// What a run that goes on must still be asked for.
-    pub(super) fn name(&self) -> String {
-        let identity = self.identity.as_deref().unwrap_or("From");
-        format!("Sign {:?} as {identity}", self.form)
-    }
-
     /// The signer for `address` at the context's time: of several the one whose certificate was
     /// issued last.
     ///
@@ -125,11 +119,11 @@ fn newest_first(certificate: &Certificate) -> (Reverse<i64>, Reverse<i64>, [u8; 
 fn unusable(signer: &Signer, now: i64) -> Option<Refusal> {
     let certificate = &signer.certificate;
     if !certificate.can_sign_mail() {
-        Some((Action::NoKey, "cert-usage"))
+        Some((Action::Refused, "cert-usage"))
     } else if now < certificate.not_before {
-        Some((Action::NoKey, "cert-not-yet-valid"))
+        Some((Action::Refused, "cert-not-yet-valid"))
     } else if now > certificate.not_after {
-        Some((Action::NoKey, "cert-expired"))
+        Some((Action::Refused, "cert-expired"))
     } else if signer.algorithms().is_err() {
         Some((Action::Refused, "cannot-sign-with-key"))
     } else {
@@ -380,7 +374,8 @@ mod tests {
                 .extension("extendedKeyUsage", "clientAuth"),
         );
         pki.issue(&Spec::leaf("bob", "sub").dates("20250101000000Z", "20260101000000Z"));
-        let mut context = context(&pki, &["old", "new", "web", "bob"]);
+        pki.issue(&Spec::leaf("server", "sub").extension("extendedKeyUsage", "serverAuth"));
+        let mut context = context(&pki, &["old", "new", "web", "bob", "server"]);
         let chosen = |context: &Context, address: &str| {
             let Task::Sign(signing) = &context.plan.task else {
                 unreachable!()
@@ -404,14 +399,14 @@ mod tests {
         let signer = chosen(&context, "ann@example.com").unwrap();
         assert_eq!(named(&signer), (name("new"), 3, Some(name("old"))));
         for (address, why) in [
-            ("bob@example.com", "cert-not-yet-valid"),
-            ("eve@example.com", "no-signing-key"),
+            ("bob@example.com", (Action::Refused, "cert-not-yet-valid")),
+            ("server@example.com", (Action::Refused, "cert-usage")),
+            ("eve@example.com", (Action::NoKey, "no-signing-key")),
         ] {
-            let refusal = chosen(&context, address).unwrap_err();
-            assert_eq!(refusal, (Action::NoKey, why));
+            assert_eq!(chosen(&context, address).unwrap_err(), why);
         }
         context.now += 10 * 365 * 86_400;
         let refusal = chosen(&context, "bob@example.com").unwrap_err();
-        assert_eq!(refusal, (Action::NoKey, "cert-expired"));
+        assert_eq!(refusal, (Action::Refused, "cert-expired"));
     }
 }

@@ -28,6 +28,8 @@ pub struct Refused {
     pub sha256: [u8; 32],
     /// Why not.
     pub reasons: Vec<Reason>,
+    /// Its last valid second, Unix time.
+    pub not_after: i64,
 }
 
 /// What the store holds for an address.
@@ -60,6 +62,7 @@ impl Store {
                 Err(reasons) => choice.refused.push(Refused {
                     sha256: stored.sha256,
                     reasons,
+                    not_after: stored.not_after,
                 }),
             }
         }
@@ -80,6 +83,7 @@ impl Store {
                     Err(reasons) => choice.refused.push(Refused {
                         sha256: stored.sha256,
                         reasons: reasons.clone(),
+                        not_after: stored.not_after,
                     }),
                 }
             }

@@ -1,5 +1,6 @@
 //! The command line: usage errors, help, exit codes, pipes that break.
 
+use std::collections::BTreeSet;
 use std::process::Stdio;
 
 use crate::support::tools::{LATER, Pki, openssl};
@@ -447,5 +448,182 @@ fn a_summary_without_reports_names_signatures_and_points_at_no_file() {
         );
         let file = |extension| sandbox.path().join(format!("R/signatures.{extension}"));
         assert!(file(there).exists() && !file(gone).exists());
+    }
+}
+
+#[test]
+fn a_row_of_passphrases_for_no_key_file_is_named_and_a_wrong_one_too() {
+    let (sandbox, pki) = (Sandbox::new(), Pki::new());
+    pki.person("bob", "rsa", 0x51);
+    let p12 = pki.pkcs12("bob").display().to_string();
+    sandbox.write(
+        "t.csv",
+        "file,passphrase\nbob.p12,secret\nbobb.p12,hunter2\n",
+    );
+    sandbox.write("wrong.csv", "file,passphrase\nbob.p12,hunter2\n");
+    sandbox.write("A/1.eml", MESSAGE);
+    let unmatched = "--passphrases has a row for bobb.p12, and no file below --keys is called so";
+    let locked =
+        "bob.p12 stays locked: the passphrase in its row of --passphrases is not the file's";
+    for (table, words) in [("t.csv", unmatched), ("wrong.csv", locked)] {
+        for line in ["keys list", "decrypt A --out OUT --start-over"] {
+            let line = format!("{line} --keys {p12} --passphrases {table}");
+            let ran = sandbox.line(&line).expect(0);
+            assert!(ran.stderr.contains(words), "{line}: {}", ran.stderr);
+            assert!(!ran.stderr.contains("hunter2") && !ran.stdout.contains("hunter2"));
+        }
+    }
+    let listed = sandbox.line(&format!("keys list --keys {p12} --passphrases wrong.csv"));
+    assert!(
+        listed.stdout.contains("No passphrase given opens"),
+        "{}",
+        listed.stdout
+    );
+}
+
+#[test]
+fn the_option_that_changed_is_named_as_it_is_typed() {
+    let (sandbox, pki) = (Sandbox::new(), Pki::new());
+    for (serial, name) in ["bob", "eve"].iter().enumerate() {
+        pki.person(name, "ec", 0x51 + u32::try_from(serial).unwrap());
+    }
+    let keys = pki.keys_of(&["bob", "eve"]).display().to_string();
+    let bob = pki.certificate("bob").display().to_string();
+    sandbox.write("A/1.eml", MESSAGE);
+    let now = format!("--now {LATER}");
+    for (first, second, named) in [
+        (
+            format!("sign A --as bob@example.org --keys {keys}"),
+            format!("sign A --as eve@example.org --keys {keys}"),
+            "(--as changed)",
+        ),
+        (
+            format!("sign A --as bob@example.org --keys {keys}"),
+            format!("sign A --as bob@example.org --keys {keys} --opaque --for apple"),
+            "(--for, --opaque changed)",
+        ),
+        (
+            format!("encrypt A --to {bob}"),
+            format!("encrypt A --to {bob} --to-recipients --cipher aes-256-gcm"),
+            "(--cipher, --to-recipients changed)",
+        ),
+        (
+            format!("encrypt A --to {bob} --recovery {bob}"),
+            format!("encrypt A --to {bob} --no-originals"),
+            "(--no-originals, --recovery changed)",
+        ),
+        (
+            format!("reencrypt A --keys {keys} --to {bob}"),
+            format!("reencrypt A --keys {keys} --to {bob} --mode content --for openssl"),
+            "--mode changed)",
+        ),
+    ] {
+        sandbox
+            .line(&format!("{first} {now} --start-over --out OUT"))
+            .expect(0);
+        let ran = sandbox.line(&format!("{second} {now} --out OUT")).expect(2);
+        assert!(ran.stderr.contains(named), "{second}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn what_would_do_instead_of_keys_is_said_where_it_would() {
+    let sandbox = Sandbox::new();
+    for (line, said) in [
+        ("decrypt -", true),
+        ("reencrypt A --to x.pem --out O", true),
+        ("sign -", false),
+        ("keys list", false),
+    ] {
+        let ran = sandbox.line(line).expect(2);
+        assert!(ran.stderr.contains("--keys"), "{line}: {}", ran.stderr);
+        let tip = ran
+            .stderr
+            .contains("--message-passphrase-file FILE or --message-key-file FILE");
+        assert_eq!(tip, said, "{line}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn who_could_sign_is_named_where_the_address_is_nobodys() {
+    let sandbox = Sandbox::with_sample();
+    for (address, said) in [
+        (
+            "m.brant@nordhafen.example",
+            "is m.brandt@nordhafen.example meant?",
+        ),
+        ("somebody@elsewhere.example", "there are keys of "),
+    ] {
+        let line = format!(
+            "sign sample-data/archive --keys sample-data/keys --as {address} --now 2024-06-01T00:00:00Z --out OUT"
+        );
+        let ran = sandbox.line(&line);
+        assert!(ran.stderr.contains(said), "{}", ran.stderr);
+        assert!(!sandbox.path().join("OUT").exists());
+    }
+}
+
+/// Commands and the options that their help lists, in the section that says so of itself.
+fn options_in_help(sandbox: &Sandbox, command: &str) -> BTreeSet<String> {
+    let help = sandbox.line(&format!("{command} --help")).expect(0).stdout;
+    let lines = help.lines().map(str::trim_start);
+    let options = lines.filter(|line| line.starts_with('-')).flat_map(|line| {
+        let words = line.split([' ', ',']).filter(|word| word.starts_with('-'));
+        words.take(2).map(str::to_owned).collect::<Vec<_>>()
+    });
+    options.collect()
+}
+
+/// The table "Which command takes which option" of docs/reference/cli.md, both ways.
+#[test]
+fn help_and_the_table_of_options_say_the_same() {
+    let sandbox = Sandbox::new();
+    let page = std::fs::read_to_string(repository().join("docs/reference/cli.md")).unwrap();
+    let table: Vec<Vec<&str>> = page
+        .lines()
+        .skip_while(|line| !line.starts_with("| options |"))
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    let quoted = |cell: &str| -> BTreeSet<String> {
+        cell.split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect()
+    };
+    let everywhere = [
+        "-q",
+        "--quiet",
+        "-v",
+        "--verbose",
+        "--progress",
+        "--color",
+        "-h",
+        "--help",
+    ];
+    for (column, command) in table[0].iter().enumerate().skip(1) {
+        let mut expected: BTreeSet<String> = everywhere.map(str::to_owned).into();
+        for row in &table[2..] {
+            let (options, cell) = (quoted(row[0]), row[column]);
+            let some: BTreeSet<String> = quoted(cell).intersection(&options).cloned().collect();
+            match (cell, some.is_empty()) {
+                ("", _) => {}
+                (_, true) => expected.extend(options),
+                (_, false) => expected.extend(some),
+            }
+        }
+        assert_eq!(options_in_help(&sandbox, command), expected, "{command}");
+        let help = sandbox.line(&format!("{command} --help")).expect(0).stdout;
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        let reads_pipes = !matches!(*command, "harvest" | "migrate");
+        assert_eq!(
+            help.contains("or - for standard input"),
+            reads_pipes,
+            "{command}"
+        );
+        let ran = sandbox.line(&format!("{command} -"));
+        let refused = ran.stderr.contains("does not read standard input");
+        assert!(!reads_pipes || !refused, "{command}: {}", ran.stderr);
     }
 }

@@ -193,6 +193,27 @@ fn a_blind_recipient_gets_a_message_that_the_others_know_nothing_of() {
     }
 }
 
+/// `--to` alone is for what is kept: the header stays, and nobody but those named reads the content.
+#[test]
+fn to_those_named_alone_the_header_stays_a_blind_recipient_included() {
+    let (sandbox, pki) = (Sandbox::new(), pki());
+    let bob = pki.certificate("bob").display().to_string();
+    let mail = letter("To: ann@example.org\nBcc: eve@example.org\n");
+    let kept = format!("encrypt - --to {bob} --now {LATER}");
+    let ran = sandbox.line_with_input(&kept, mail.as_bytes()).expect(0);
+    assert!(!ran.stdout.starts_with("From ") && !ran.stdout.contains(SECRET));
+    assert!(
+        ran.stdout.contains("Bcc: eve@example.org\n"),
+        "{}",
+        ran.stdout
+    );
+    let object = sandbox.write("x.p7m", object_of(ran.stdout.as_bytes()));
+    assert!(by_openssl(&pki, "bob", &object).is_some());
+    for other in ["ann", "eve"] {
+        assert_eq!(by_openssl(&pki, other, &object), None, "{other}");
+    }
+}
+
 #[test]
 fn on_a_pipe_a_refused_message_is_nothing_at_all() {
     let (sandbox, pki) = (Sandbox::new(), pki());
@@ -241,7 +262,7 @@ fn a_certificate_that_was_not_named_must_be_good_and_one_that_was_need_not_be() 
         .expect(3);
     assert_eq!(ran.stdout, "");
     assert!(
-        ran.stderr.contains("bob@example.org (cert-expired)")
+        ran.stderr.contains("bob@example.org (cert-expired 20")
             && ran.stderr.contains("is known but may not be used now"),
         "{}",
         ran.stderr
@@ -654,6 +675,10 @@ fn what_may_be_mail_and_was_not_read_is_not_among_what_is_encrypted() {
     assert!(sandbox.path().join("PLAIN").join(unread[1]).exists());
 }
 
+fn fs_copy(pki: &Pki, from: &str, to: &str) {
+    std::fs::copy(pki.path().join(from), pki.path().join(to)).unwrap();
+}
+
 #[test]
 fn a_named_certificate_has_to_be_a_persons_with_a_key_that_keeps_mail_secret() {
     let (sandbox, pki) = (Sandbox::new(), pki());
@@ -667,7 +692,16 @@ fn a_named_certificate_has_to_be_a_persons_with_a_key_that_keeps_mail_secret() {
         "req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 7300 -subj /CN=Some-CA",
     )
     .expect("a CA without keyUsage");
+    pki.pkcs12("bob");
+    fs_copy(&pki, "bob.p12", "bob-p12.pem");
+    fs_copy(&pki, "bob.key", "bob-key.pem");
     for (name, code, words) in [
+        (
+            "bob-p12",
+            2,
+            "a key file; name the certificate of who is to read, alone: openssl pkcs12",
+        ),
+        ("bob-key", 2, "a key file; name the certificate"),
         ("weak", 0, "1024 bits"),
         ("tiny", 2, "768 bits"),
         ("ca", 2, "is a CA's"),

@@ -624,7 +624,17 @@ fn who_cannot_sign_is_told_why_and_the_message_stays() {
     let late = letter("rsa");
     let line = format!("sign - --keys {} --now 2099-01-01T00:00:00Z", keys("rsa"));
     let ran = sandbox.line_with_input(&line, late.as_bytes()).expect(3);
-    assert!(ran.stderr.contains("has expired"), "{}", ran.stderr);
+    // A limit of what is at hand, not something missing: `refused`, with the day.
+    assert!(ran.stderr.contains("expired on 2"), "{}", ran.stderr);
+    sandbox.write("B/1.eml", late);
+    let line = format!(
+        "sign B/1.eml --keys {} --now 2099-01-01T00:00:00Z --out OUT0",
+        keys("rsa")
+    );
+    sandbox.line(&line).expect(3);
+    let failed = rows(&sandbox.path().join("OUT0/report/failed.csv"));
+    let told = ["outcome", "reason"].map(|column| failed[0].at(column));
+    assert_eq!(told, ["refused", "cert-expired"]);
 
     // A locked file with the certificate beside it.
     let (key, certificate) = (world().key("rsa"), world().certificate("rsa"));

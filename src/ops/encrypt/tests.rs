@@ -225,7 +225,11 @@ fn whoever_is_not_known_is_named_and_nothing_is_written() {
     let (_pki, ann) = pki();
     let mut directory = Directory::default();
     directory.add("ann@example.com", ann.into());
-    directory.refuse("old@example.com", [Reason::Borrowed("cert-expired")]);
+    directory.refuse(
+        "old@example.com",
+        [Reason::Borrowed("cert-expired")],
+        MID_2021,
+    );
     let context = to_recipients(directory);
     for (fields, reason, concerns) in [
         (
@@ -236,7 +240,7 @@ fn whoever_is_not_known_is_named_and_nothing_is_written() {
         (
             "Cc: OLD@example.com\n",
             "recipient-unusable",
-            &["OLD@example.com (cert-expired)"],
+            &["OLD@example.com (cert-expired 2021-01-01)"],
         ),
         ("", "no-addressees", &[]),
         ("To: undisclosed-recipients:;\n", "no-addressees", &[]),
