@@ -159,6 +159,10 @@ pub fn write(
         reports.missing.row(row)?;
     }
     writer.totals.set_missing(&writer.missing, &missing);
+    for (address, messages) in std::mem::take(&mut writer.totals.unknown_recipients) {
+        let address = writer.hiding.free(&address);
+        *writer.totals.unknown_recipients.entry(address).or_default() += messages;
+    }
     for row in missing_cas.rows() {
         reports.missing_cas.row(&writer.hiding.row(row))?;
     }
