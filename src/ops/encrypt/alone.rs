@@ -8,17 +8,12 @@ use crate::cms::{self, Content};
 use crate::limits::Budget;
 use crate::message::headers::{Encoding, Headers};
 use crate::message::parts::{self, Part, Tree};
+use crate::ops::walk::anew;
 use crate::ops::{Context, Input};
 use crate::smime::open::{self, Sealed};
 
 /// Signatures around a ciphertext; nobody signs more often.
 const MOST_SIGNATURES: usize = 8;
-
-/// What programs write for those who cannot read signed mail.
-const NOTICES: [&[u8]; 2] = [
-    b"This is a cryptographically signed message in MIME format.",
-    b"This is an S/MIME signed message",
-];
 
 /// Whether there is nothing in the body of an encrypted message that can be read.
 pub(super) fn is_nothing_but_ciphertext(context: &Context, input: &Input<'_>) -> bool {
@@ -145,11 +140,7 @@ fn holds_two_parts_only(tree: &Tree<'_>, whole: &Part, content: usize, signature
             )
         })
     };
-    let first = NOTICES
-        .iter()
-        .find_map(|notice| first.strip_prefix(*notice))
-        .unwrap_or(first);
-    first.trim_ascii() == delimiter.as_bytes()
+    anew::without_notice(first) == delimiter.as_bytes()
         && second == delimiter.as_bytes()
         && last == format!("{delimiter}--").as_bytes()
         && is_plainly_labelled(tree, label, true)

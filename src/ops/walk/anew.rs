@@ -60,6 +60,19 @@ pub(super) fn around(tree: &Tree<'_>, whole: &Part) -> Beside {
     }
 }
 
+/// What programs write for those who cannot read signed mail, word for word.
+const NOTICES: [&[u8]; 2] = [
+    b"This is a cryptographically signed message in MIME format.",
+    b"This is an S/MIME signed message",
+];
+
+/// Text without a notice that is known word for word at its beginning: all that may stand beside a
+/// ciphertext without anybody's words being lost. (A signature is judged by [`is_notice`].)
+pub(in crate::ops) fn without_notice(text: &[u8]) -> &[u8] {
+    let rest = NOTICES.iter().find_map(|notice| text.strip_prefix(*notice));
+    rest.unwrap_or(text).trim_ascii()
+}
+
 /// "This is a cryptographically signed message in MIME format.", in whatever language: plain text that
 /// speaks of MIME, and nothing that a reader could take for structure.
 fn is_notice(text: &[u8]) -> bool {

@@ -105,6 +105,16 @@ pub fn message(context: &Context, input: &Input<'_>, opening: Opening) -> Outcom
     }
 }
 
+/// What `walk` makes of an entity that something stands beside.
+fn amid(beside: Beside, place: Place, walk: impl FnOnce(Place) -> Entity) -> Entity {
+    let mut entity = walk(place.beside(beside));
+    entity.keep_words(beside);
+    if beside != Beside::Nothing {
+        entity.unsigned_bytes = None;
+    }
+    entity
+}
+
 struct Walker<'c> {
     context: &'c Context,
     budget: Budget,
@@ -207,12 +217,9 @@ impl Walker<'_> {
         }
         let entity = tree.bytes.get(part.entity.clone()).unwrap_or_default();
         let headers = Headers::parse(entity);
-        let mut entity = self.object(mail, &object, Some(&headers), place.beside(beside));
-        entity.keep_words(beside);
-        if beside != Beside::Nothing {
-            entity.unsigned_bytes = None;
-        }
-        entity
+        amid(beside, place, |place| {
+            self.object(mail, &object, Some(&headers), place)
+        })
     }
 
     /// A CMS object that stands without MIME headers: a file, or the content of another object.

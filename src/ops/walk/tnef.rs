@@ -7,10 +7,10 @@ use crate::message::headers::Headers;
 use crate::message::parts::Tree;
 use crate::message::tnef::{self, Attachment, Tnef};
 use crate::ops::outcome::{Action, Reason};
-use crate::smime::find::{self, Beside};
+use crate::smime::find;
 
 use super::entity::{self, Entity, Mail, Place, Replacement};
-use super::{Walker, anew};
+use super::{Walker, amid, anew};
 
 /// How an object out of a TNEF stream is labelled where it is written again.
 const LABEL: &[u8] =
@@ -33,12 +33,9 @@ impl Walker<'_> {
             return entity::mislabelled(tree, index);
         };
         let beside = found.beside.max(anew::around(tree, part));
-        let mut entity = self.enclosed_entity(mail, &found.bytes, place.beside(beside));
-        entity.keep_words(beside);
-        if beside != Beside::Nothing {
-            entity.unsigned_bytes = None;
-        }
-        entity
+        amid(beside, place, |place| {
+            self.enclosed_entity(mail, &found.bytes, place)
+        })
     }
 
     fn enclosed_entity(&mut self, mail: Mail<'_>, bytes: &[u8], place: Place) -> Entity {
