@@ -43,6 +43,8 @@ const SUBJECTS: &[&str] = &[
     "'=1+1",
     "\"=1+1\"",
     "x\";=1+1;\"",
+    "|calc",
+    "%0",
     "http://example.org",
     "=?utf-8?q?=1B[31mred=E2=80=AEtxet?=",
     "<script>alert(1)</script>",
@@ -208,22 +210,53 @@ fn the_same_inputs_give_the_same_reports() {
     assert!(a == b, "the manifests differ");
 }
 
-#[test]
-fn no_cell_is_a_formula_and_no_subject_breaks_a_row() {
-    if !has("python3") {
-        return;
-    }
+/// Where every cell that mail, a certificate or a file's name fills would be a formula.
+fn hostile_archive() -> Sandbox {
     let sandbox = Sandbox::new();
     sandbox.write("mail/=1+1.mbox", hostile_mbox());
     sandbox.write("mail/@x.zip", "PK\u{3}\u{4}");
-    sandbox.line("scan mail --report r --format both");
-    let number = SUBJECTS.len().to_string();
-    let report = sandbox
-        .path()
-        .join("r")
-        .into_os_string()
-        .into_string()
-        .unwrap();
+    sandbox.write("text", "Content-Type: text/plain\n\nhello\n");
+    let line = |line: &str| openssl(sandbox.path(), line).expect(line);
+    line(
+        "req -x509 -newkey rsa:2048 -nodes -keyout k.pem -out c.pem -days 7300 \
+         -subj /CN==HYPERLINK(1)/emailAddress=@SUM(1)@example.org",
+    );
+    let header =
+        "From: =1@example.org\nTo: =2@example.org\nMessage-ID: <=3@example.org>\nSubject: =4\n";
+    for (name, command) in [
+        ("=s", "cms -sign -in text -signer c.pem -inkey k.pem"),
+        ("=e", "cms -encrypt -aes256 -in text c.pem"),
+    ] {
+        let object = String::from_utf8(line(command)).unwrap();
+        sandbox.write(&format!("mail/{name}.eml"), header.to_owned() + &object);
+        sandbox.write(
+            &format!("mail/{name}x.eml"),
+            header.to_owned() + &object[..object.len() / 2],
+        );
+    }
+    sandbox
+}
+
+#[test]
+fn no_cell_is_a_formula_and_no_subject_breaks_a_row() {
+    if !has("python3") || !has("openssl") {
+        return;
+    }
+    let sandbox = hostile_archive();
+    sandbox
+        .line("migrate mail --store s.db --out OUT --format both")
+        .expect(3);
+    let number = (SUBJECTS.len() + 4).to_string();
+    let report = sandbox.path().join("OUT/report");
+    let manifest = sandbox.path().join("OUT/manifest.csv");
+    std::fs::copy(manifest, report.join("manifest.csv")).unwrap();
+    let tables: Vec<_> = std::fs::read_dir(&report)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "csv"))
+        .collect();
+    assert_eq!(tables.len(), 9, "{tables:?}");
+    let report = report.into_os_string().into_string().unwrap();
     judge("sheets.py", &[&report, &number]);
     // Large, so not every machine that tests has it: what it would have shown is said.
     if std::env::var_os("PATH")
@@ -240,7 +273,7 @@ fn no_cell_is_a_formula_and_no_subject_breaks_a_row() {
         ))
         .args(["--headless", "--convert-to", "xlsx", "--outdir"])
         .arg(sandbox.path().join("x"))
-        .args(["messages", "sources", "failed"].map(|name| format!("{report}/{name}.csv")))
+        .args(&tables)
         .env("HOME", sandbox.path());
     assert!(convert.output().unwrap().status.success());
     let books = sandbox
@@ -250,7 +283,75 @@ fn no_cell_is_a_formula_and_no_subject_breaks_a_row() {
         .into_string()
         .unwrap();
     let said = judge("sheets.py", &[&report, &number, &books]);
-    assert!(said.starts_with("3 spreadsheets"), "{said}");
+    assert!(said.starts_with("9 spreadsheets"), "{said}");
+}
+
+/// The text of the page's table with this caption, a row a line, its cells apart by ` | `.
+fn table_of(page: &str, caption: &str) -> Vec<String> {
+    let table = page.split("<table>").find(|table| table.contains(caption));
+    let table = table.unwrap_or_else(|| panic!("no table {caption}"));
+    let table = table.split("</table>").next().unwrap();
+    let text = |cell: &str| {
+        let mut inside = false;
+        let text: String = cell
+            .chars()
+            .filter(|c| {
+                inside = (inside || *c == '<') && *c != '>';
+                !inside && *c != '>'
+            })
+            .collect();
+        text.trim().to_owned()
+    };
+    let body = table.split("<tbody>").nth(1).unwrap();
+    let rows = body.split("<tr>").skip(1).map(|row| {
+        let cells = row
+            .split("<td")
+            .skip(1)
+            .map(|cell| text(&format!("<td{cell}")));
+        cells.collect::<Vec<_>>().join(" | ")
+    });
+    rows.collect()
+}
+
+#[test]
+fn the_page_grades_ciphers_by_the_policy_and_shows_what_verdicts_rest_on() {
+    let sandbox = Sandbox::with_sample();
+    let mut seen = Vec::new();
+    for policy in ["at-the-time", "today"] {
+        let options = format!("--policy {policy} --crl sample-data/crl --trust-tsa sample-data/ca");
+        sandbox
+            .line(&format!("{MIGRATE} {options} --out OUT --start-over"))
+            .expect(3);
+        let report = sandbox.path().join("OUT/report");
+        let mut counts: BTreeMap<(String, String), u64> = BTreeMap::new();
+        for row in rows(&report.join("messages.csv")) {
+            if !row.at("content_encryption").is_empty() {
+                let kind =
+                    ["content_strength", "content_encryption"].map(|name| row.at(name).to_owned());
+                *counts.entry(kind.into()).or_default() += 1;
+            }
+        }
+        let page = std::fs::read_to_string(report.join("report.html")).unwrap();
+        let mut shown: BTreeMap<(String, String), u64> = BTreeMap::new();
+        for row in table_of(&page, "Content ciphers") {
+            let cells: Vec<_> = row.split(" | ").map(str::to_owned).collect();
+            *shown
+                .entry((cells[0].clone(), cells[1].clone()))
+                .or_default() += cells[3].parse::<u64>().unwrap();
+        }
+        assert_eq!(shown, counts, "{policy}");
+        seen.push(shown);
+        assert!(!table_of(&page, "Revocation lists (--crl)").is_empty());
+        assert!(!table_of(&page, "Authorities of time-stamps (--trust-tsa)").is_empty());
+        // The harness says --now; the page does so once.
+        let told = told(&page);
+        assert_eq!(told.matches("2026-11-23T00:00:00Z").count(), 1, "{told}");
+        assert_eq!(told.matches("<code>--now</code>").count(), 1, "{told}");
+    }
+    assert_ne!(
+        seen[0], seen[1],
+        "a cipher of those days is no longer what it was"
+    );
 }
 
 #[test]
