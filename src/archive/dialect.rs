@@ -109,6 +109,25 @@ pub fn quote(bytes: &[u8], starts_line: bool) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
+/// Undoes [`quote`]: takes one `>` off each line that is `From ` behind some.
+pub fn unquote(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let mut out = Vec::new();
+    let mut copied = 0;
+    for found in memmem::find_iter(bytes, b">From ") {
+        let before = bytes.get(..found).unwrap_or_default();
+        let line = found - before.iter().rev().take_while(|&&b| b == b'>').count();
+        if line == 0 || before.get(line - 1) == Some(&b'\n') {
+            out.extend_from_slice(bytes.get(copied..line).unwrap_or_default());
+            copied = line + 1;
+        }
+    }
+    if copied == 0 {
+        return Cow::Borrowed(bytes);
+    }
+    out.extend_from_slice(bytes.get(copied..).unwrap_or_default());
+    Cow::Owned(out)
+}
+
 /// Makes `Content-Length` and `Lines` true, where there are such fields.
 fn correct_lengths(content: Vec<u8>) -> Vec<u8> {
     let fields: Vec<_> = header::fields(&content)
@@ -172,7 +191,7 @@ mod tests {
         }
     }
 
-    fn unquote(bytes: &[u8]) -> Vec<u8> {
+    fn lines_unquoted(bytes: &[u8]) -> Vec<u8> {
         let lines = bytes.split_inclusive(|&b| b == b'\n').map(|line| {
             let marks = line.iter().take_while(|&&b| b == b'>').count();
             if marks > 0 && line[marks..].starts_with(b"From ") {
@@ -191,7 +210,9 @@ mod tests {
             let bytes = parts.concat();
             let quoted = quote(&bytes, true);
             prop_assert!(!quoted.starts_with(b"From ") && memmem::find(&quoted, b"\nFrom ").is_none());
-            prop_assert_eq!(unquote(&quoted), bytes);
+            prop_assert_eq!(lines_unquoted(&quoted), bytes.clone());
+            prop_assert_eq!(unquote(&quoted).into_owned(), bytes.clone());
+            prop_assert_eq!(unquote(&bytes).into_owned(), lines_unquoted(&bytes));
         }
     }
 

@@ -116,7 +116,7 @@ pub fn discover(roots: &[PathBuf], limits: &Limits) -> Result<Found> {
 }
 
 /// Names at the top of an output folder that are p7mill's.
-const OURS: [&str; 3] = ["report", "originals", "manifest.csv"];
+pub(super) const OURS: [&str; 3] = ["report", "originals", "manifest.csv"];
 
 /// Sorts what was met, and gives what is written under another name than it has one of its own.
 fn in_order(mut met: Vec<Met>) -> Found {

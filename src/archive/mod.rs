@@ -9,10 +9,12 @@
 
 mod beside;
 mod content;
+pub mod convert;
 pub mod dialect;
 pub mod discover;
 pub mod eml;
 pub mod from_line;
+mod gather;
 mod header;
 pub mod locator;
 pub mod maildir;
@@ -36,6 +38,7 @@ pub use content::Content;
 pub use discover::{FileStatus, Found, SourceFile, discover};
 pub use locator::{Locator, by_component};
 pub use origin::Origin;
+pub(crate) use write::loose_files;
 pub use write::{MailboxWriter, Written, copy_file, write_beside};
 
 use crate::error::{Error, Result};
@@ -78,6 +81,10 @@ pub struct Mailbox {
     pub origin: Origin,
     /// How it is stored.
     pub kind: Kind,
+    /// How it is written.
+    pub to: Kind,
+    /// The messages that are gathered in it, each a file of its own; none where it is one mailbox.
+    pub parts: Vec<Mailbox>,
     /// What lies beside a single message and says more about it.
     pub said: Said,
 }
@@ -100,14 +107,34 @@ impl Mailbox {
             name,
             origin: Origin::file(path),
             kind,
+            to: kind,
+            parts: Vec::new(),
             said: Said::default(),
         }
+    }
+
+    /// Whether it is written in another form than it has.
+    pub fn converts(&self) -> bool {
+        self.to != self.kind || !self.parts.is_empty()
+    }
+
+    /// Whether it is a file with one message, and is written as one.
+    pub fn holds_one(&self) -> bool {
+        matches!(self.kind, Kind::Eml | Kind::Cms) && !self.converts()
     }
 
     /// The messages, in archive order. Fails where the mailbox cannot be opened at all; what goes
     /// wrong later is an item of the iterator.
     pub fn messages(&self, limits: &Limits) -> Result<Messages> {
         let name: Arc<str> = self.name.as_str().into();
+        if !self.parts.is_empty() {
+            return Ok(Messages(Source::Several(Box::new(Several {
+                parts: self.parts.clone().into_iter(),
+                mailbox: name,
+                limits: limits.clone(),
+                ordinal: 0,
+            }))));
+        }
         let source = match self.kind {
             Kind::Mbox if self.origin.is_file() => {
                 let reader = mbox::Reader::open(self.origin.path(), name, limits)?;
@@ -143,6 +170,8 @@ pub struct Meta {
     pub file: Option<PathBuf>,
     /// When the file was last modified (Maildir and single messages).
     pub modified: Option<SystemTime>,
+    /// Whether its content has to be quoted as it is written.
+    pub unquoted: bool,
     /// Lines in an mbox message that look like From_ lines and were judged to be its content.
     pub enclosed_from_lines: u64,
 }
@@ -176,6 +205,7 @@ enum Source {
     Stream(Box<mbox::Reader<Box<dyn ReadSend>>>),
     Maildir(Box<maildir::Reader>),
     Single(Option<Box<eml::Single>>),
+    Several(Box<Several>),
     Ready(Option<Box<RawMessage>>),
 }
 
@@ -189,8 +219,32 @@ impl Iterator for Messages {
             Source::Stream(reader) => reader.next(),
             Source::Maildir(reader) => reader.next(),
             Source::Single(single) => single.take().map(|single| single.read()),
+            Source::Several(several) => several.next(),
             Source::Ready(message) => message.take().map(|message| Ok(*message)),
         }
+    }
+}
+
+/// Messages that are files of their own, as if they lay in one mailbox.
+#[derive(Debug)]
+struct Several {
+    parts: std::vec::IntoIter<Mailbox>,
+    mailbox: Arc<str>,
+    limits: Limits,
+    ordinal: u64,
+}
+
+impl Iterator for Several {
+    type Item = Result<RawMessage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let part = self.parts.next()?;
+        let read = eml::Single::new(&part, Arc::clone(&self.mailbox), &self.limits).read();
+        Some(read.map(|mut message| {
+            self.ordinal += 1;
+            message.locator.ordinal = self.ordinal;
+            message
+        }))
     }
 }
 

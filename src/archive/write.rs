@@ -2,6 +2,7 @@
 //! messages come by way of `tmp`, other files at once. Nothing half-written ever has a final name.
 
 mod folder;
+mod loose;
 
 use std::io::{self, BufWriter, Read as _, Write};
 use std::os::unix::ffi::OsStrExt as _;
@@ -10,7 +11,10 @@ use std::path::{Component, Path, PathBuf};
 use std::time::SystemTime;
 
 use folder::Folder;
+use loose::Loose;
+pub(crate) use loose::files as loose_files;
 
+use super::convert::Quoter;
 use super::{Kind, Mailbox, RawMessage, SourceFile, dialect, sniff};
 use crate::error::{Error, Result};
 use crate::fsio::{self, File, Pending};
@@ -60,6 +64,7 @@ enum Target {
         modified: Option<SystemTime>,
     },
     Folder(Folder),
+    Loose(Loose),
 }
 
 impl MailboxWriter {
@@ -75,8 +80,12 @@ impl MailboxWriter {
         let relative = relative(&mailbox.out)?;
         let place = out.join(&relative);
         let (ordinal, end) = resume.unwrap_or_default();
-        let target = match mailbox.kind {
-            Kind::Maildir => Target::Folder(Folder::open(&place, mailbox.origin.path())?),
+        let target = match mailbox.to {
+            Kind::Maildir => {
+                let names = (!mailbox.converts()).then(|| mailbox.origin.path());
+                Target::Folder(Folder::open(&place, names)?)
+            }
+            Kind::Eml if mailbox.converts() => Target::Loose(Loose::open(&place)?),
             kind => {
                 let staged = staging.join(&relative);
                 make_folder_of(&staged)?;
@@ -107,7 +116,7 @@ impl MailboxWriter {
         };
         Ok(Self {
             name: mailbox.out.clone(),
-            kind: mailbox.kind,
+            kind: mailbox.to,
             ordinal,
             place,
             target,
@@ -145,9 +154,14 @@ impl MailboxWriter {
                     path: self.name.clone(),
                 })
             }
-            Target::Folder(folder) => {
-                let (file, bytes) =
-                    folder.append(&self.place, self.ordinal, raw, edits, on_content)?;
+            Target::Folder(_) | Target::Loose(_) => {
+                let (file, bytes) = match &mut self.target {
+                    Target::Folder(folder) => {
+                        folder.append(&self.place, self.ordinal, raw, edits, on_content)?
+                    }
+                    Target::Loose(loose) => loose.append(self.ordinal, raw, on_content)?,
+                    Target::File { .. } => return Err(misuse(&self.place, "no folder")),
+                };
                 Ok(Written {
                     mailbox: self.name.clone(),
                     ordinal: self.ordinal,
@@ -199,6 +213,7 @@ impl MailboxWriter {
             }
             Target::File { open: None, .. } => Ok(()),
             Target::Folder(folder) => folder.sync(),
+            Target::Loose(loose) => loose.sync(),
         }
     }
 
@@ -287,7 +302,21 @@ pub fn write_message(
         on_content(bytes);
         write(out, bytes)
     };
-    let length = if let Some(rendered) = &rendered {
+    let length = if raw.meta.unquoted {
+        let mut quoter = Quoter::new();
+        let mut length = 0;
+        let mut pass = |out: &mut dyn Write, bytes: &[u8]| {
+            length += bytes.len() as u64;
+            content(out, bytes)
+        };
+        raw.content
+            .each_piece(&mut |bytes| pass(out, &quoter.quote(bytes)))?;
+        pass(out, &quoter.finish())?;
+        if !quoter.ended() {
+            pass(out, b"\n")?;
+        }
+        length
+    } else if let Some(rendered) = &rendered {
         content(out, &rendered.content)?;
         rendered.content.len() as u64
     } else {

@@ -16,7 +16,6 @@ const LATER_COMMANDS: &[&str] = &[
 
 /// Options that the contract names and this version does not have.
 const LATER_OPTIONS: &[&str] = &[
-    "--to-format",
     "--retry-failed",
     "--include",
     "--exclude",

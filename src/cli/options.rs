@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use p7mill::archive::Kind;
 use p7mill::ops::outcome::Action;
 
 use super::values;
@@ -344,6 +345,9 @@ pub(crate) struct OutArgs {
     pub(crate) format: Format,
     #[command(flatten)]
     pub(crate) shape: ShapeArgs,
+    /// Write every mailbox as mbox, maildir or eml instead of as it was found
+    #[arg(long, value_enum, value_name = "FORMAT", hide_possible_values = true)]
+    pub(crate) to_format: Option<MailFormat>,
     /// Put a field into each changed message that names the original's sha256
     #[arg(long)]
     pub(crate) stamp: bool,
@@ -416,6 +420,27 @@ pub(crate) enum Format {
     Jsonl,
     /// Both.
     Both,
+}
+
+/// `--to-format`
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MailFormat {
+    /// One file a mailbox.
+    Mbox,
+    /// One folder a mailbox, one file a message.
+    Maildir,
+    /// One file a message.
+    Eml,
+}
+
+impl MailFormat {
+    pub(crate) fn kind(self) -> Kind {
+        match self {
+            Self::Mbox => Kind::Mbox,
+            Self::Maildir => Kind::Maildir,
+            Self::Eml => Kind::Eml,
+        }
+    }
 }
 
 /// How a run goes.

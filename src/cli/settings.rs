@@ -200,6 +200,7 @@ impl Settings {
             hidden: cut.hidden,
             redaction_key: cut.redaction_key,
             our_domains: cut.our_domains,
+            to_format: request.out.and_then(|out| Some(out.to_format?.kind())),
             stamp: request.out.is_some_and(|out| out.stamp),
             originals: request.out.is_some_and(|out| !out.no_originals),
             // Sightings in the store are told apart by the message's hash.

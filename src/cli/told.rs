@@ -205,6 +205,8 @@ impl Options {
     }
 
     fn out(&mut self, out: &OutArgs) {
+        let to = out.to_format.and_then(|to| name_of(&to));
+        self.word("--to-format", to);
         self.flag("--stamp", out.stamp);
         self.flag("--no-originals", out.no_originals);
         self.flag("--dry-run", out.dry_run);

@@ -4,7 +4,9 @@
 //! Order is everything here: mailboxes and originals are made durable, then the journal's lines
 //! that claim them. So the journal never claims bytes that are absent.
 
-use std::collections::HashSet;
+mod converted;
+
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use super::ground::Layout;
@@ -14,6 +16,7 @@ use super::pipeline::{Milled, Sink};
 use super::proof;
 use super::reporter::Reporter;
 use super::walker::Closed;
+use crate::archive::convert::Legend;
 use crate::archive::{
     FileStatus, Kind, Mailbox, MailboxWriter, SourceFile, Written, copy_file, write_beside,
 };
@@ -72,6 +75,10 @@ struct Current<'a> {
     end: u64,
     /// What reading it back must give.
     sum: proof::Sum,
+    /// Where it is written in another form: what its messages' flags mean, and what of it has no
+    /// place there, with the number of messages.
+    legend: Legend,
+    unheld: BTreeMap<&'static str, u64>,
     /// Files of messages that an earlier run committed, for a Maildir.
     paths: HashSet<String>,
 }
@@ -169,7 +176,7 @@ impl<'a> Committer<'a> {
         let Some(current) = &mut self.current else {
             return Ok(());
         };
-        current.messages += 1;
+        current.count(&milled.raw);
         for out in record
             .places()
             .filter(|out| out.mailbox == current.mailbox.out)
@@ -177,7 +184,7 @@ impl<'a> Committer<'a> {
             current.written += 1;
             current.end = out.end;
             current.sum.add(&out.sha256);
-            if current.mailbox.kind == Kind::Maildir {
+            if current.mailbox.to == Kind::Maildir {
                 current.paths.insert(out.path.clone());
             }
         }
@@ -189,7 +196,7 @@ impl<'a> Committer<'a> {
         let Some(current) = &mut self.current else {
             return Ok(Places::default());
         };
-        current.messages += 1;
+        current.count(&milled.raw);
         let Some(output) = &mut self.output else {
             return Ok(Places::default());
         };
@@ -200,6 +207,9 @@ impl<'a> Committer<'a> {
             });
         }
         let in_sha256 = milled.sha256.map(|sum| hex(&sum)).unwrap_or_default();
+        if current.mailbox.converts() {
+            return current.write_converted(output, milled, outcome, &in_sha256);
+        }
         let writer = current.writer(&output.layout)?;
         let (written, sha256) = match &outcome.edits {
             None => (writer.append(&milled.raw, None, &mut |_| {})?, in_sha256),
@@ -224,7 +234,7 @@ impl<'a> Committer<'a> {
         for edits in &outcome.copies {
             let mut hasher = Hasher::new(Digest::Sha256);
             let on_content = &mut |bytes: &[u8]| hasher.update(bytes);
-            let beside = matches!(current.mailbox.kind, Kind::Eml | Kind::Cms);
+            let beside = current.mailbox.holds_one();
             let written = if beside {
                 let name = free_name(&mut output.names, &current.mailbox.out);
                 write_beside(&output.layout.out, &name, &milled.raw, edits, on_content)?
@@ -294,7 +304,7 @@ impl<'a> Committer<'a> {
         let Some(output) = &self.output else {
             return Ok((None, proof::Proof::default()));
         };
-        let single = matches!(current.mailbox.kind, Kind::Eml | Kind::Cms);
+        let single = current.mailbox.holds_one();
         if current.written == 0 && (unread && current.messages == 0 || single) {
             return Ok((None, proof::Proof::default()));
         }
@@ -339,7 +349,8 @@ impl<'a> Committer<'a> {
             return Ok(record);
         }
         if !file.is_copied() {
-            if matches!(file.status, FileStatus::Unpacked(_)) && self.hash {
+            let is_read = matches!(file.status, FileStatus::Unpacked(_) | FileStatus::Read);
+            if is_read && self.hash {
                 record.sha256 = proof::hash_source(&file.origin)?;
             }
             return Ok(record);
@@ -387,6 +398,8 @@ impl<'a> Sink<'a> for Committer<'a> {
             written: 0,
             end: 0,
             sum: proof::Sum::default(),
+            legend: Legend::of(mailbox),
+            unheld: BTreeMap::new(),
             paths: HashSet::new(),
         });
         Ok(())
@@ -430,12 +443,13 @@ impl<'a> Sink<'a> for Committer<'a> {
             return Ok(());
         };
         let messages = current.messages;
+        let unheld = current.unheld();
         let unread = closed.trouble.is_some();
         let (out, proof) = self.close_output(current, unread)?;
         let status = match (&closed.trouble, &proof.difference) {
             (Some(trouble), _) => format!("skipped: {trouble}"),
             (None, Some(difference)) => format!("read: {difference}"),
-            (None, None) => "read".into(),
+            (None, None) => format!("read{unheld}"),
         };
         let file = FileRecord {
             path: closed.mailbox.name.clone(),
@@ -449,7 +463,7 @@ impl<'a> Sink<'a> for Committer<'a> {
         };
         let done = MailboxDone {
             file,
-            kind: closed.mailbox.kind.as_str().into(),
+            kind: closed.mailbox.to.as_str().into(),
             out_sha256: proof.sha256,
             unwrapped_sha256: closed.unwrapped_sha256,
         };
@@ -483,7 +497,7 @@ impl Current<'_> {
     fn writer(&mut self, layout: &Layout) -> Result<&mut MailboxWriter> {
         if self.writer.is_none() {
             let resume = (self.written > 0).then_some((self.written, self.end));
-            if self.mailbox.kind == Kind::Maildir {
+            if self.mailbox.to == Kind::Maildir {
                 self.remove_unclaimed(layout)?;
             }
             let writer = MailboxWriter::open(&layout.out, &layout.staging(), self.mailbox, resume)?;

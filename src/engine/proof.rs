@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::archive::{Kind, Mailbox, Origin};
+use crate::archive::{Kind, Mailbox, Origin, loose_files};
 use crate::crypto::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
@@ -42,7 +42,17 @@ pub(super) fn read_back(
     sum: &Sum,
 ) -> Result<Proof> {
     let path = out.join(unescape_path(&mailbox.out));
-    let written = Mailbox::new(mailbox.out.clone(), path, mailbox.kind);
+    let mut written = Mailbox::new(mailbox.out.clone(), path, mailbox.to);
+    let loose = mailbox.to == Kind::Eml && mailbox.converts();
+    if loose && messages == 0 {
+        return Ok(Proof::default());
+    }
+    if loose {
+        let files = loose_files(written.origin.path(), messages);
+        written.parts = files
+            .map(|file| Mailbox::new(String::new(), file, Kind::Eml))
+            .collect();
+    }
     let mut file = Hasher::new(Digest::Sha256);
     let mut found = 0;
     let mut found_sum = Sum::default();
@@ -68,7 +78,7 @@ pub(super) fn read_back(
     } else {
         None
     };
-    let sha256 = if mailbox.kind == Kind::Maildir {
+    let sha256 = if mailbox.to == Kind::Maildir || loose {
         String::new()
     } else {
         hex(&file.finish())

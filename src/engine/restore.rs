@@ -9,6 +9,7 @@ use std::time::SystemTime;
 use super::ground::{Layout, below, vet};
 use super::journal::{Entry, Journal, MailboxDone, Restored as RestoredEntry};
 use super::reporter::Reporter;
+use super::run::TO_FORMAT;
 use super::{manifest, originals, proof};
 use crate::archive::{Kind, Mailbox, write::write_message};
 use crate::crypto::digest::{Digest, Hasher, sha256};
@@ -55,6 +56,14 @@ pub fn restore(out: &Path, to: Option<&Path>, reporter: &dyn Reporter) -> Result
         // Before anything is written: what leads out of OUT is not even begun with.
         vet(&layout, &entry)?;
         ended |= matches!(entry, Entry::End(_));
+        if let Entry::Header(header) = &entry
+            && let Some(format) = header.options.get(TO_FORMAT)
+        {
+            return Err(Error::Usage(format!(
+                "{} was written as {format}: its source is not to be had from it; messages as they were lie in originals",
+                out.display()
+            )));
+        }
     }
     if !ended || journal.has_damaged_tail() {
         return Err(Error::Usage(format!(

@@ -13,7 +13,7 @@ use super::originals::Originals;
 use super::pipeline::{self, Mill, Process};
 use super::reporter::Reporter;
 use super::walker::Walker;
-use crate::archive::{self, Found};
+use crate::archive::{self, Found, Kind};
 use crate::cert::policy::Profile;
 use crate::cert::{Crl, Trust};
 use crate::error::{Error, Result};
@@ -75,6 +75,8 @@ pub struct Job {
     pub profile: Profile,
     /// Whether chains are judged; `scan` judges nothing.
     pub judges: bool,
+    /// The form in which mailboxes are written; by default the one they have.
+    pub to_format: Option<Kind>,
     /// Everything else that shapes the output, by name: keys and anchors by fingerprint, the
     /// clock, the mode … Two runs with the same options write the same.
     pub options: BTreeMap<String, String>,
@@ -83,6 +85,9 @@ pub struct Job {
     /// For report.html; command, version and time are filled in from the rest.
     pub told: Told,
 }
+
+/// The option that names the form mailboxes are written in.
+pub(super) const TO_FORMAT: &str = "--to-format";
 
 /// A run that came to its end.
 #[derive(Debug, Clone)]
@@ -123,7 +128,10 @@ pub fn run_with(
 ) -> Result<Finished> {
     let begun = Instant::now();
     guard_places(job, store.as_deref())?;
-    let found = archive::discover(&job.roots, &context.limits)?;
+    let mut found = archive::discover(&job.roots, &context.limits)?;
+    if let Some(to) = job.to_format {
+        found = found.convert(to);
+    }
     let layout = job.out.as_deref().map(Layout::new);
     let (_lock, journal) = match &layout {
         None => (None, Journal::temporary(&job.header())?),
@@ -263,6 +271,9 @@ impl Job {
             "--format".into(),
             format!("csv={} jsonl={}", self.csv, self.jsonl),
         );
+        if let Some(to) = self.to_format.map(Kind::as_str) {
+            options.insert(TO_FORMAT.into(), to.into());
+        }
         options.insert("--no-originals".into(), (!self.originals).to_string());
         options.insert("--our-domains".into(), self.our_domains.join(" "));
         options.insert("--redact".into(), self.hidden.to_string());

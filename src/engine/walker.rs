@@ -103,7 +103,7 @@ impl<'a> Walker<'a> {
             .messages(self.limits)
             .map_err(|error| trouble = Some(cannot_read(&error)))
             .ok();
-        let hashed = self.hash && mailbox.kind != Kind::Maildir;
+        let hashed = self.hash && mailbox.kind != Kind::Maildir && mailbox.parts.is_empty();
         let hasher = hashed.then(|| Hasher::new(Digest::Sha256));
         self.current = Some(Current {
             mailbox,

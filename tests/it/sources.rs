@@ -390,3 +390,148 @@ fn an_mh_folder_and_apple_mail_say_what_was_seen() {
     );
     sandbox.line("check OUT").expect(0);
 }
+
+/// An archive with every flag, a keyword, quoted lines, labels and times, as each format has it.
+fn flagged(sandbox: &Sandbox) {
+    let body = "From here on\n>From there\nlast line without end";
+    let names = ["", "S", "FS", "RS", "DFRST", "Sa", "PS"];
+    for (n, flags) in names.iter().enumerate() {
+        let text = format!("From: a@example.org\nX-Gmail-Labels: One,Two\nSubject: m{n}\n\n{body}");
+        let path = sandbox.write(
+            &format!("m/box/cur/{}.M{n}P1.mail:2,{flags}", 1_448_269_200 + n),
+            text,
+        );
+        let time = std::time::UNIX_EPOCH + Duration::from_secs(1_448_000_000 + n as u64);
+        fs::File::options()
+            .write(true)
+            .open(path)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
+    }
+    sandbox.write("m/box/dovecot-keywords", "0 loans\n");
+    fs::create_dir(sandbox.path().join("m/box/new")).unwrap();
+}
+
+#[test]
+fn another_format_keeps_bytes_flags_keywords_and_times() {
+    if peer("python3").is_none() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    flagged(&sandbox);
+    let at = |name: &str| sandbox.path().join(name);
+    sandbox
+        .line("migrate m --to-format mbox --out BOX")
+        .expect(0);
+    sandbox
+        .line("migrate BOX/m --to-format maildir --out DIR")
+        .expect(0);
+    sandbox
+        .line("migrate m --to-format eml --out EML")
+        .expect(0);
+    sandbox
+        .line("migrate BOX/m --to-format eml --out EML2")
+        .expect(0);
+    let said = judge(
+        "formats.py",
+        &[
+            at("m/box"),
+            at("BOX/m/box.mbox"),
+            at("DIR/m/box.mbox"),
+            at("EML/m/box#2"),
+            at("EML2/m/box.mbox"),
+        ],
+    );
+    println!("{said}");
+    let status = |out: &str, path: &str| {
+        let sources = rows(&at(out).join("report/sources.csv"));
+        row(&sources, path).at("status").to_owned()
+    };
+    assert_eq!(
+        status("BOX", "m/box"),
+        "read: mbox has no place for the flag P (1 message)"
+    );
+    assert_eq!(
+        status("EML", "m/box"),
+        "read: eml has no place for flags and keywords (6 messages)"
+    );
+    assert_eq!(status("DIR", "m/box.mbox"), "read");
+    for out in ["BOX", "DIR", "EML", "EML2"] {
+        sandbox.line(&format!("check {out}")).expect(0);
+        let before = files(&at(out), |_| false);
+        let to = ["mbox", "maildir", "eml", "eml"][["BOX", "DIR", "EML", "EML2"]
+            .iter()
+            .position(|o| *o == out)
+            .unwrap()];
+        let from = if matches!(out, "BOX" | "EML") {
+            "m"
+        } else {
+            "BOX/m"
+        };
+        sandbox
+            .line(&format!("migrate {from} --to-format {to} --out {out}"))
+            .expect(0);
+        assert!(differences(&before, &files(&at(out), |_| false)).is_empty());
+        sandbox.line(&format!("restore {out}")).expect(2);
+    }
+    // Another format is another output.
+    sandbox
+        .line("migrate m --to-format eml --out BOX")
+        .expect(2);
+}
+
+#[test]
+fn what_is_decrypted_is_written_in_another_format_too() {
+    if peer("python3").is_none() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    sandbox.write("m/Inbox.mbox", fs::read(sample("Inbox.mbox")).unwrap());
+    sandbox.line(&migrate("m", "PLAIN")).expect(3);
+    sandbox
+        .line(&format!("{} --to-format maildir", migrate("m", "DIR")))
+        .expect(3);
+    let at = |name: &str| sandbox.path().join(name);
+    let said = judge("formats.py", &[at("PLAIN/m/Inbox.mbox"), at("DIR/m/Inbox")]);
+    println!("{said}");
+    sandbox.line("check DIR").expect(0);
+    let outcomes = |out: &str| {
+        let all = rows(&at(out).join("report/messages.csv"));
+        all.iter()
+            .map(|row| row.at("outcome").to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(outcomes("PLAIN"), outcomes("DIR"));
+}
+
+#[test]
+fn single_messages_are_gathered_a_folder() {
+    if !has_peers() {
+        return;
+    }
+    let sandbox = Sandbox::new();
+    let mut text = String::new();
+    for n in 1..=6 {
+        text.push_str(&format!(
+            "From a@example.org Mon Nov 23 09:00:00 2015\nFrom: a@example.org\nSubject: {n}\n\n{n}\n\n"
+        ));
+    }
+    let mbox = sandbox.write("m.mbox", &text);
+    fs::create_dir(sandbox.path().join("a")).unwrap();
+    wrap("mh", &[&mbox, &sandbox.path().join("a/mh")]);
+    sandbox
+        .line("migrate a --to-format maildir --out DIR")
+        .expect(0);
+    sandbox
+        .line("migrate a --to-format mbox --out BOX")
+        .expect(0);
+    let at = |name: &str| sandbox.path().join(name);
+    let said = judge("formats.py", &[at("BOX/a/mh.mbox"), at("DIR/a/mh")]);
+    assert!(
+        said.contains("6 messages, 3 seen, 2 flagged, 1 answered"),
+        "{said}"
+    );
+    sandbox.line("check DIR").expect(0);
+    sandbox.line("check BOX").expect(0);
+}

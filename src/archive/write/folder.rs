@@ -29,13 +29,14 @@ struct Pending {
 }
 
 impl Folder {
-    pub(super) fn open(place: &Path, source: &Path) -> Result<Self> {
+    /// `names`: the Maildir whose messages keep their names.
+    pub(super) fn open(place: &Path, names: Option<&Path>) -> Result<Self> {
         for folder in ["cur", "new", "tmp"] {
             fsio::create_dir_all(&place.join(folder))?;
         }
         remove_temporaries(&place.join("tmp"))?;
         let file_system = FileSystem::of(place)?;
-        let shared_stems = maildir::shared_stems(source)?;
+        let shared_stems = names.map_or(Ok(HashSet::new()), maildir::shared_stems)?;
         Ok(Self {
             file_system,
             shared_stems,
