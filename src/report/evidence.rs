@@ -28,6 +28,8 @@ struct Seen {
     sightings: u64,
     /// It came with a signature that proves whose it is.
     proven: bool,
+    /// A list says that it is revoked now.
+    revoked: bool,
     reasons: BTreeSet<Reason>,
 }
 
@@ -40,6 +42,8 @@ pub(super) struct Testimony {
     pub(super) proven: bool,
     /// Why not.
     pub(super) reasons: Vec<Reason>,
+    /// Whatever held then, a list says that it is revoked now.
+    pub(super) revoked: bool,
 }
 
 impl Evidence {
@@ -63,6 +67,7 @@ impl Evidence {
                 last: None,
                 sightings: 0,
                 proven: false,
+                revoked: false,
                 reasons: BTreeSet::new(),
             });
         }
@@ -95,6 +100,7 @@ impl Evidence {
         };
         seen.sightings += 1;
         seen.proven |= testimony.proven;
+        seen.revoked |= testimony.revoked;
         if let Some(date) = testimony.date {
             seen.first = Some(seen.first.map_or(date, |first| first.min(date)));
             seen.last = Some(seen.last.map_or(date, |last| last.max(date)));
@@ -193,6 +199,9 @@ impl Seen {
         }
         if conflicting {
             reasons.insert("conflicting-issuer".into());
+        }
+        if self.revoked {
+            reasons.insert("cert-revoked".into());
         }
         if !judged && !certificate.is_ca && !given.contains(&certificate.sha256) {
             return row;

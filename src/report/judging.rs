@@ -7,6 +7,7 @@ use super::evidence::Evidence;
 use super::missing_cas::End;
 use crate::cert::chain::ChainJudge;
 use crate::cert::policy::Profile;
+use crate::cert::revocation::Answer;
 use crate::cert::{CertCache, Certificate, Crl, Pool, RevocationJudge, Trust, Usage};
 use crate::ops::judge::{self, Chains, Judged, Rules};
 use crate::ops::outcome::{
@@ -257,6 +258,16 @@ impl<'a> Judge<'a> {
     }
 }
 
+impl Judge<'_> {
+    /// Whether a list says now that the certificate is revoked, whatever it was good for before.
+    pub(super) fn is_revoked(&self, certificate: &Arc<Certificate>) -> bool {
+        let answer = |judges: &Judges<'_>| judges.revocation(certificate, self.now, self.now);
+        self.judges
+            .as_ref()
+            .is_some_and(|judges| answer(judges).status == Revocation::Revoked)
+    }
+}
+
 impl Judges<'_> {
     fn is_anchor(&self, certificate: &Certificate) -> bool {
         self.trust.contains(certificate)
@@ -270,8 +281,16 @@ impl Judges<'_> {
         in_force: i64,
         finding: &mut SignatureFinding,
     ) -> Revocation {
+        let answer = self.revocation(certificate, at, in_force);
+        for code in answer.notes {
+            note(finding, code);
+        }
+        answer.status
+    }
+
+    fn revocation(&self, certificate: &Arc<Certificate>, at: i64, in_force: i64) -> Answer {
         if self.revocation.is_empty() {
-            return Revocation::Unknown;
+            return self.revocation.of_paths(&[], at);
         }
         let mut paths = self.chains.holding(certificate, in_force, false);
         if paths.is_empty() {
@@ -285,10 +304,7 @@ impl Judges<'_> {
                 answer = self.revocation.of_paths(&others, at);
             }
         }
-        for code in answer.notes {
-            note(finding, code);
-        }
-        answer.status
+        answer
     }
 }
 

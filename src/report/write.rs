@@ -106,6 +106,7 @@ pub fn write(
             .locked_files
             .insert(writer.hiding.path(name), 0);
     }
+    let mut revoked = HashMap::new();
     for record in records()? {
         match record? {
             Record::Message(record) => {
@@ -119,12 +120,13 @@ pub fn write(
                 }
                 writer.message(&record, &judged, &mut reports)?;
                 for finding in &record.findings.certificates {
-                    let testimony = testimony(
-                        finding,
-                        &record.findings,
-                        &judged,
-                        evidence.certificate(&finding.sha256),
-                    );
+                    let certificate = evidence.certificate(&finding.sha256);
+                    let mut testimony = testimony(finding, &record.findings, &judged, certificate);
+                    testimony.revoked = certificate.is_some_and(|certificate| {
+                        *revoked
+                            .entry(certificate.sha256)
+                            .or_insert_with(|| judge.is_revoked(certificate))
+                    });
                     evidence.testify(&finding.sha256, &testimony);
                     let Some(certificate) = evidence.certificate(&finding.sha256) else {
                         continue;
@@ -388,6 +390,7 @@ fn testimony(
         date: findings.messages.first().and_then(|message| message.date),
         proven: false,
         reasons: Vec::new(),
+        revoked: false,
     };
     let is_ca = certificate.is_some_and(|certificate| certificate.is_ca);
     let best = finding
@@ -444,6 +447,7 @@ fn sighting(
         date: testimony.date,
         usable: testimony.proven,
         reasons: testimony.reasons,
+        revoked: testimony.revoked,
         capabilities,
     })
 }

@@ -26,6 +26,8 @@ pub struct Sighting {
     pub usable: bool,
     /// Why not, where it is not.
     pub reasons: Vec<Reason>,
+    /// Whether a revocation list says now that the certificate is revoked, whatever it was then.
+    pub revoked: bool,
     /// What the signer's program said it reads.
     pub capabilities: Option<SaidCapabilities>,
 }
@@ -63,7 +65,9 @@ impl Store {
             let mut inserted = Inserted::default();
             for (certificate, sightings, is_ca) in batch {
                 let old = stored(transaction, &certificate.sha256)?;
-                let old_status = old.as_ref().map(|(status, ..)| *status);
+                let revoked = sightings
+                    .iter()
+                    .any(|s| s.cert_sha256 == certificate.sha256 && s.revoked);
                 let is_ca =
                     *is_ca || certificate.is_ca || old.as_ref().is_some_and(|(.., is_ca)| *is_ca);
                 if old.is_none() {
@@ -76,7 +80,8 @@ impl Store {
                 {
                     changed += see(transaction, sighting)? + learn(transaction, sighting)?;
                 }
-                let (status, reasons) = settle(transaction, certificate, old_status, is_ca)?;
+                let (status, reasons) =
+                    settle(transaction, certificate, old.as_ref(), revoked, is_ca)?;
                 let same = old.as_ref() == Some(&(status, reasons.clone(), is_ca));
                 if !same {
                     set(transaction, certificate, status, &reasons, is_ca)?;

@@ -128,6 +128,7 @@ mod tests {
             date: Some(i64::from(message)),
             usable: reason.is_none(),
             reasons: reason.into_iter().map(Reason::from).collect(),
+            revoked: false,
             capabilities: None,
         }
     }
@@ -160,6 +161,26 @@ mod tests {
 
     fn word(status: Status, reasons: &str) -> (Status, String) {
         (status, reasons.to_owned())
+    }
+
+    #[test]
+    fn what_its_issuer_revoked_is_usable_no_longer() {
+        let pki = Pki::new();
+        pki.issue(&Spec::root("ca"));
+        let ann = pki.issue(&Spec::leaf("ann", "ca"));
+        let (_dir, mut store) = store();
+        assert_eq!(insert(&mut store, &ann, 1, None), word(Status::Usable, ""));
+        let revoked = Sighting {
+            revoked: true,
+            ..seen(&ann, 1, None)
+        };
+        store
+            .insert(&[(Arc::clone(&ann), vec![revoked], false)])
+            .unwrap();
+        let quarantined = word(Status::Quarantined, "cert-revoked");
+        assert_eq!(standing(&store, &ann), quarantined);
+        // Without the list at hand, and with another good signature from before.
+        assert_eq!(insert(&mut store, &ann, 2, None), quarantined);
     }
 
     #[test]

@@ -49,6 +49,9 @@ impl std::fmt::Display for Status {
     }
 }
 
+/// Why a revoked certificate is quarantined.
+const REVOKED: &str = "cert-revoked";
+
 /// The standing that the store's evidence gives a certificate, and the reasons (joined by spaces)
 /// where it is quarantined. Its sightings are in the store already.
 ///
@@ -56,14 +59,22 @@ impl std::fmt::Display for Status {
 /// away. Another issuer's certificate for an address that has a choosable one, with an
 /// overlapping life, is quarantined however good its signature: that is what an impostor with a
 /// certificate from a careless authority would send.
+///
+/// What its issuer `revoked` is no longer usable, and stays so: what was found in older mail
+/// afterwards does not bring it back.
 pub(super) fn settle(
     connection: &Connection,
     certificate: &Certificate,
-    old: Option<Status>,
+    old: Option<&(Status, String, bool)>,
+    revoked: bool,
     is_ca: bool,
 ) -> rusqlite::Result<(Status, String)> {
-    if let Some(kept @ (Status::Usable | Status::Given)) = old {
-        return Ok((kept, String::new()));
+    let revoked = revoked
+        || old.is_some_and(|(_, reasons, _)| reasons.split(' ').any(|reason| reason == REVOKED));
+    match old.map(|(status, ..)| *status) {
+        Some(Status::Given) => return Ok((Status::Given, String::new())),
+        Some(Status::Usable) if !revoked => return Ok((Status::Usable, String::new())),
+        _ => {}
     }
     let proven = connection
         .prepare_cached("SELECT 1 FROM sightings WHERE cert = ?1 AND usable = 1 LIMIT 1")?
@@ -90,6 +101,9 @@ pub(super) fn settle(
     }
     if has_rival(connection, certificate)? {
         reasons.insert("conflicting-issuer".to_owned());
+    }
+    if revoked {
+        reasons.insert(REVOKED.to_owned());
     }
     if reasons.is_empty() {
         return Ok((Status::Usable, String::new()));

@@ -22,6 +22,38 @@ fn find<'r>(rows: &'r [Row], mailbox: &str, ordinal: &str) -> &'r Row {
         .unwrap_or_else(|| panic!("{mailbox} {ordinal}"))
 }
 
+/// What was good once is not chosen for encryption once its issuer has revoked it, whether the list
+/// was named at the first harvest or at a later one.
+#[test]
+fn a_revoked_certificate_is_not_encrypted_to() {
+    let sandbox = Sandbox::with_sample();
+    let harvest = |options: &str| {
+        let line = format!(
+            "harvest sample-data/archive --trust sample-data/ca --store certs.db --report R {options}"
+        );
+        sandbox.line(&line).expect(3);
+        let known = rows(&sandbox.path().join("R/certificates.csv"));
+        let piet = known
+            .iter()
+            .find(|row| row.at("addresses").contains("p.vandam@"));
+        let piet = piet.unwrap();
+        (piet.at("status").to_owned(), piet.at("reasons").to_owned())
+    };
+    let mail = b"From: a@b.example\nTo: p.vandam@nordhafen.example\nSubject: s\n\nwords\n";
+    // At a time of the certificate's life.
+    let line = "encrypt - --to p.vandam@nordhafen.example --cipher aes-256-cbc --store certs.db --now 2016-04-01T00:00:00Z";
+    assert_eq!(harvest(""), ("usable".to_owned(), String::new()));
+    sandbox.line_with_input(line, mail).expect(0);
+    let quarantined = ("quarantined".to_owned(), "cert-revoked".to_owned());
+    assert_eq!(harvest("--crl sample-data/crl"), quarantined);
+    let refused = sandbox.line_with_input(line, mail);
+    assert_ne!(refused.code, Some(0));
+    assert!(refused.stdout.is_empty());
+    // What is known stays known.
+    harvest("");
+    assert_ne!(sandbox.line_with_input(line, mail).code, Some(0));
+}
+
 /// Inbox 49 was signed after its certificate's revocation; the sample has the lists that say so.
 #[test]
 fn lists_make_the_difference_and_are_on_record() {
