@@ -264,7 +264,7 @@ pub const STDIN_NAME: &str = "-";
 
 /// The messages on a stream: an mbox where it begins with a From_ line, else one message of all
 /// its bytes. An empty stream is an [`Error::Usage`]: on a pipe that is a program before this one that
-/// failed, not mail. So is a message over [`Limits::message_bytes`], since a stream cannot be read
+/// failed, not mail. So is what is packed or binary, which files may be, and a message over [`Limits::message_bytes`], since a stream cannot be read
 /// twice.
 pub fn stdin_messages(
     mut input: impl Read + Send + 'static,
@@ -281,6 +281,11 @@ pub fn stdin_messages(
         return Err(Error::Usage(
             "standard input was empty; it has to be a message or an mbox".into(),
         ));
+    }
+    if let Some(what) = sniff::not_a_message(&head) {
+        return Err(Error::Usage(format!(
+            "standard input is {what}; it has to be a message or an mbox. Name the file instead"
+        )));
     }
     if sniff::is_mbox(&head) {
         let stream: Box<dyn ReadSend> = Box::new(std::io::Cursor::new(head).chain(input));

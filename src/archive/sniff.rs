@@ -84,6 +84,15 @@ pub fn judge(head: &[u8], path: &Path) -> Judgement {
     }
 }
 
+/// What a stream is that is neither a message nor an mbox nor a CMS object: a word for people.
+pub(super) fn not_a_message(head: &[u8]) -> Option<&'static str> {
+    match compressed(head).or_else(|| foreign(head, "")) {
+        Some((word, _)) => Some(word),
+        None if is_mbox(head) || is_message(head) || is_cms(head) => None,
+        None => head.contains(&0).then_some("binary"),
+    }
+}
+
 /// Whether `head` begins a ZIP archive that is no document of an office program.
 pub(super) fn is_zip(head: &[u8]) -> bool {
     compressed(head).is_some_and(|(word, _)| word == "zip") && !is_document(head)

@@ -173,6 +173,18 @@ fn standard_input_with_nothing_in_it_is_no_mail() {
             "{}",
             ran.stderr
         );
+        // Packed or binary, it is no message either: "1 plain" would say that all is well.
+        for (input, word) in [
+            (&b"\x1f\x8b\x08\0packed"[..], "gzip"),
+            (b"PK\x03\x04rest", "zip"),
+            (b"\x01\0\xff", "binary"),
+        ] {
+            let ran = sandbox.line_with_input(&format!("{line} --now {LATER}"), input);
+            let ran = ran.expect(2);
+            assert_eq!(ran.stdout, "");
+            let said = format!("standard input is {word}; it has to be a message");
+            assert!(ran.stderr.contains(&said), "{}", ran.stderr);
+        }
     }
 }
 

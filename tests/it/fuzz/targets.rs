@@ -51,13 +51,12 @@ pub(crate) fn check(target: &str, data: &[u8]) {
 /// Splitting loses nothing and invents nothing, read from a stream, from a file, or in pieces too
 /// large to hold; every message is where its locator says.
 fn mbox(data: &[u8]) {
-    // An empty stream is an error of its own: a program before this one failed.
-    if data.is_empty() {
-        return;
-    }
     let limits = Limits::default();
     let stream = std::io::Cursor::new(data.to_vec());
-    let (kind, messages) = archive::stdin_messages(stream, &limits).expect("memory can be read");
+    // What is empty, packed or binary is no mail.
+    let Ok((kind, messages)) = archive::stdin_messages(stream, &limits) else {
+        return;
+    };
     let messages: Vec<_> = messages
         .map(|message| message.expect("memory can be read"))
         .collect();
