@@ -480,6 +480,17 @@ fn a_redacted_report_names_nobody_and_counts_the_same() {
             "{of}"
         );
     }
+    // The axes are words, not somebody's.
+    let axes = |file: &Path| -> Vec<String> {
+        let rows = rows(file);
+        rows.iter()
+            .map(|row| row.at("address").to_owned())
+            .collect()
+    };
+    assert_eq!(
+        axes(&report.join("signatures.csv")),
+        axes(&open.report("signatures.csv"))
+    );
     // One sender is one pseudonym, and the key gives the same ones anew.
     let pairs = rows(&open.report("messages.csv"))
         .into_iter()
