@@ -409,4 +409,75 @@ mod tests {
         let refusal = chosen(&context, "bob@example.com").unwrap_err();
         assert_eq!(refusal, (Action::Refused, "cert-expired"));
     }
+
+    /// Each condition of the proof, broken by itself: nothing else stands between a signature that went
+    /// wrong and the archive.
+    #[test]
+    fn nothing_is_written_that_is_not_this_signature_over_all_of_it_now() {
+        let pki = Pki::new();
+        pki.issue(&Spec::root("root"));
+        pki.issue(&Spec::ca("sub", "root"));
+        for name in ["ann", "bob"] {
+            pki.issue(&Spec::leaf(name, "sub"));
+        }
+        let mut context = context(&pki, &["ann", "bob"]);
+        let letter = b"From: ann@example.com\nSubject: x\n\nThe text.\n";
+        let input = |bytes| Input {
+            bytes,
+            received: None,
+            quoting: false,
+            cms: false,
+        };
+        let Task::Sign(signing) = &context.plan.task else {
+            unreachable!()
+        };
+        let [ann, bob] = ["ann@example.com", "bob@example.com"]
+            .map(|address| signing.choose(&context, address).unwrap());
+        let signed = message(&context, signing, &input(letter));
+        let edits = signed.edits.unwrap();
+        let nothing = plain(&input(letter));
+        let proves = |context: &Context, before: &Outcome, signer, edits: &[rewrite::Piece]| {
+            prove(context, &input(letter), before, signer, edits).is_ok()
+        };
+        assert!(proves(&context, &nothing, &ann, &edits));
+        assert!(!proves(&context, &nothing, &bob, &edits), "another's");
+        let with = |more: &[u8]| {
+            let mut pieces = edits.clone();
+            pieces.push(rewrite::Piece::Owned(more.to_vec()));
+            pieces
+        };
+        assert!(
+            !proves(&context, &nothing, &ann, &with(b"Words below.\n")),
+            "not all"
+        );
+        let altered = rewrite::apply(letter, &edits);
+        let altered = String::from_utf8(altered)
+            .unwrap()
+            .replace("The text", "A text");
+        let altered = [rewrite::Piece::Owned(altered.into_bytes())];
+        assert!(!proves(&context, &nothing, &ann, &altered), "broken");
+        // A signature that was there before and is not there after.
+        let written = rewrite::apply(letter, &edits);
+        let before = walk::message(&context, &input(&written), Opening::Keep);
+        assert!(intact(&before.findings, 0).is_some());
+        let inner = Outcome {
+            findings: super::super::outcome::Findings {
+                signatures: before
+                    .findings
+                    .signatures
+                    .iter()
+                    .cloned()
+                    .map(|found| super::super::outcome::SignatureFinding {
+                        cert_sha256: hex(&bob.certificate.sha256),
+                        ..found
+                    })
+                    .collect(),
+                ..before.findings
+            },
+            ..Outcome::default()
+        };
+        assert!(!proves(&context, &inner, &ann, &edits), "one is lost");
+        context.now += 1;
+        assert!(!proves(&context, &nothing, &ann, &edits), "another time");
+    }
 }

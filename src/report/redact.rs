@@ -446,4 +446,38 @@ mod tests {
         let other = Redactor::new(redactor().hidden, Zeroizing::new(vec![8; 32]));
         assert_ne!(other.address("a@b"), redactor().address("a@b"));
     }
+
+    #[test]
+    fn a_command_line_says_neither_where_nor_who() {
+        let hidden = Hidden {
+            subjects: true,
+            addresses: true,
+            paths: true,
+        };
+        let redactor = Redactor::new(hidden, Zeroizing::new(vec![7; 32]));
+        let words = "/home/secret/p7mill scan secret/mail --out=secret --our-domains secret.example,sub.secret.example \
+                     --to ann@secret.example -j 4 --format both";
+        let words: Vec<String> = words
+            .split(' ')
+            .filter(|word| !word.is_empty())
+            .map(str::to_owned)
+            .collect();
+        let shown = redactor.command_line(&words).join(" ");
+        assert!(shown.starts_with("p7mill scan path-"), "{shown}");
+        assert!(
+            !shown.contains("secret") && !shown.contains("ann"),
+            "{shown}"
+        );
+        // The same domain as in addresses.
+        let domain = redactor.domain("secret.example");
+        assert!(
+            shown.contains(&format!("--our-domains {domain},d-")),
+            "{shown}"
+        );
+        assert!(
+            redactor
+                .address("ann@secret.example")
+                .ends_with(&format!("@{domain}"))
+        );
+    }
 }

@@ -224,3 +224,16 @@ fn messages_of_others_get_their_subject_back() {
         assert!(text.contains("\nX-P7mill-Outer-Subject: ..."), "{name}");
     }
 }
+
+#[test]
+fn a_protected_header_that_is_longer_than_any_honest_one_restores_nothing() {
+    let padding = format!("X-Pad: {}\r\n", "x".repeat(70)).repeat(15_000);
+    for (padding, restored) in [("", true), (&padding[..], false)] {
+        let payload = rfc9788().replace("Keywords: contract\r\n", padding);
+        let open = migrate(hidden(&payload), true);
+        assert_eq!(open.first().at("outcome"), "decrypted");
+        let text = open.text();
+        let (header, _) = text.split_once("\r\n\r\n").unwrap();
+        assert_eq!(header.contains(SECRET), restored, "{}", padding.len());
+    }
+}

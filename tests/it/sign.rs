@@ -721,3 +721,65 @@ fn a_from_that_some_readers_do_not_see_signs_nothing() {
         assert_eq!(ran.stdout == message, !signs, "{fields}");
     }
 }
+
+#[test]
+fn what_a_mailbox_quoted_is_signed_as_it_was_sent() {
+    let sandbox = Sandbox::new();
+    let message = "From: rsa@example.org\nSubject: x\n\n>From here on it is ours.\n";
+    sandbox.write(
+        "M.mbox",
+        format!("From a@b Mon Jan  1 00:00:00 2024\n{message}\n"),
+    );
+    let line = format!(
+        "sign M.mbox --keys {} --now {} --out OUT",
+        keys("rsa"),
+        now()
+    );
+    sandbox.line(&line).expect(0);
+    let written = fs::read_to_string(sandbox.path().join("OUT/M.mbox")).unwrap();
+    assert!(
+        written.contains("\n=46rom here on it is ours."),
+        "{written}"
+    );
+    assert!(!written.contains("=3EFrom"), "{written}");
+}
+
+#[test]
+fn what_cannot_be_read_to_its_end_and_what_is_no_message_is_not_signed() {
+    let sandbox = Sandbox::new();
+    let mut deep = String::from("From: rsa@example.org\n");
+    for level in 0..80 {
+        deep += &format!("Content-Type: multipart/mixed; boundary=b{level}\n\n--b{level}\n");
+    }
+    sandbox.write(
+        "A/deep.eml",
+        deep + "Content-Type: application/pkcs7-mime\n\nMAMCAQE=\n",
+    );
+    let signed = sign(&sandbox, &letter("rsa"), &keys("rsa"), "--opaque")
+        .expect(0)
+        .stdout;
+    let object = signed.split("\n\n").nth(1).unwrap();
+    let object = run("openssl", &["base64", "-d"], object.as_bytes()).expect("base64");
+    sandbox.write("A/object.p7m", &object);
+    let line = format!(
+        "sign A --as rsa@example.org --keys {} --now {} --out OUT",
+        keys("rsa"),
+        now()
+    );
+    sandbox.line(&line).expect(3);
+    let failed = rows(&sandbox.path().join("OUT/report/failed.csv"));
+    let told: Vec<_> = failed
+        .iter()
+        .map(|row| ["mailbox", "outcome", "reason"].map(|column| row.at(column)))
+        .collect();
+    let expected = [
+        ["A/deep.eml", "refused", "limit-depth"],
+        ["A/object.p7m", "refused", "no-message"],
+    ];
+    assert_eq!(told, expected);
+    for name in ["deep.eml", "object.p7m"] {
+        let [source, out] =
+            ["A", "OUT/A"].map(|folder| fs::read(sandbox.path().join(folder).join(name)));
+        assert_eq!(source.unwrap(), out.unwrap(), "{name}");
+    }
+}

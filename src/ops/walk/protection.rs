@@ -194,6 +194,12 @@ mod tests {
         assert_eq!(subject(b"Subject: a\nSubject: b\n"), None);
         assert_eq!(subject(b"Subject:\n"), None);
         assert_eq!(subject(b"To: a\n"), None);
+        // Two outer ones are none, whatever the first says.
+        assert_eq!(
+            edits(b"Subject: a\n", b"Subject: a\nSubject: b\n\n").len(),
+            1
+        );
+        assert!(edits(b"Subject: a\n", b"Subject: a\n\n").is_empty());
     }
 
     #[test]

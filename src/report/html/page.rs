@@ -398,7 +398,7 @@ fn strengths(gathered: &Gathered) -> Markup {
 fn cipher_table(graded: &BTreeMap<Graded, u64>) -> Markup {
     html! {
         table {
-            caption { "Content ciphers by strength at the date of the message" }
+            caption { "Content ciphers by strength" }
             thead { tr { th scope="col" { "Strength" } th scope="col" { "Cipher" } th scope="col" { "Against alteration" } th.n scope="col" { "Messages" } } }
             tbody {
                 @for (kind, messages) in graded.iter().take(LISTED) {
