@@ -13,6 +13,12 @@ pub fn hex(bytes: &[u8]) -> String {
     out
 }
 
+/// What [`hex`] made this of.
+pub fn unhex(text: &str) -> Option<Vec<u8>> {
+    let pair = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    (0..text.len()).step_by(2).map(pair).collect()
+}
+
 /// The Gregorian calendar repeats after 400 years, in seconds.
 const CYCLE: i64 = 146_097 * 86_400;
 

@@ -130,6 +130,11 @@ pub(super) fn epoch(name: &[u8]) -> Option<i64> {
     })
 }
 
+/// When a message was delivered, as the name of its file says, in Unix seconds.
+pub(super) fn delivered(file: &Path) -> Option<i64> {
+    epoch(file.file_name().unwrap_or_default().as_bytes())
+}
+
 /// The names of a Maildir's messages, packed: a folder may hold millions.
 #[derive(Debug, Default)]
 struct Names {
@@ -418,13 +423,24 @@ pub(super) fn stem_hash(name: &[u8]) -> u64 {
 /// The stems that more than one message of the Maildir at `path` has.
 pub(super) fn shared_stems(path: &Path) -> Result<HashSet<u64>> {
     let names = list(path)?;
-    let mut stems: Vec<u64> = names
-        .entries
-        .iter()
-        .map(|&entry| stem_hash(names.name(entry)))
-        .collect();
+    let stems = names.entries.iter();
+    Ok(repeated(
+        stems.map(|&entry| stem_hash(names.name(entry))).collect(),
+    ))
+}
+
+/// The stems that more than one of these files has; each is `cur/NAME` or `new/NAME`, escaped.
+pub(crate) fn shared_stems_of<'a>(files: impl Iterator<Item = &'a str>) -> HashSet<u64> {
+    let stem = |file: &str| {
+        let file = crate::text::unescape_path(file);
+        stem_hash(file.file_name().unwrap_or_default().as_bytes())
+    };
+    repeated(files.map(stem).collect())
+}
+
+fn repeated(mut stems: Vec<u64>) -> HashSet<u64> {
     stems.sort_unstable();
-    Ok(stems
+    stems
         .windows(2)
         .filter_map(|pair| {
             if let [a, b] = pair {
@@ -433,5 +449,5 @@ pub(super) fn shared_stems(path: &Path) -> Result<HashSet<u64>> {
                 None
             }
         })
-        .collect())
+        .collect()
 }

@@ -67,6 +67,13 @@ impl Kind {
             Self::Cms => "cms",
         }
     }
+
+    /// The kind of that word.
+    pub fn named(word: &str) -> Option<Self> {
+        [Self::Mbox, Self::Maildir, Self::Eml, Self::Cms]
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
+    }
 }
 
 /// One place that holds messages.
@@ -154,6 +161,26 @@ impl Mailbox {
             }
         };
         Ok(source)
+    }
+}
+
+impl Meta {
+    /// As reading the container gives it, for a message that lies where a run has written it:
+    /// behind `lead` in an mbox, in `file` (escaped) in a Maildir.
+    pub fn of_written(kind: Kind, lead: &[u8], flags: &str, file: &str, unquoted: bool) -> Self {
+        let file = (kind == Kind::Maildir).then(|| crate::text::unescape_path(file));
+        let from_line = lead.get(sniff::leading_blanks(lead)..).unwrap_or_default();
+        let received = match &file {
+            Some(file) => maildir::delivered(file),
+            None => from_line::parse(from_line).map(|from| from.date),
+        };
+        Self {
+            flags: flags.to_owned(),
+            received,
+            quoting: kind == Kind::Mbox && !unquoted,
+            file,
+            ..Self::default()
+        }
     }
 }
 

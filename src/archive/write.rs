@@ -3,6 +3,7 @@
 
 mod folder;
 mod loose;
+mod renew;
 
 use std::io::{self, BufWriter, Read as _, Write};
 use std::os::unix::ffi::OsStrExt as _;
@@ -13,6 +14,7 @@ use std::time::SystemTime;
 use folder::Folder;
 use loose::Loose;
 pub(crate) use loose::files as loose_files;
+pub use renew::{Renewal, renew};
 
 use super::convert::Quoter;
 use super::{Kind, Mailbox, RawMessage, SourceFile, dialect, sniff};
@@ -393,7 +395,7 @@ pub(crate) fn relative(name: &str) -> Result<PathBuf> {
     }
 }
 
-fn make_folder_of(place: &Path) -> Result<()> {
+pub(crate) fn make_folder_of(place: &Path) -> Result<()> {
     place.parent().map_or(Ok(()), fsio::create_dir_all)
 }
 

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use super::options::{
     ArchiveArgs, EncryptionArgs, FilledStoreArgs, HarvestStoreArgs, KeyArgs, KeyFileArgs, NowArgs,
     OutArgs, ReadStoreArgs, ReportArgs, RequiredKeyArgs, RequiredStoreArgs, RequiredTrustArgs,
-    RunArgs, SealArgs, SigningArgs, SourceArgs, TalkArgs, TrustArgs,
+    RetryArgs, RunArgs, SealArgs, SigningArgs, SourceArgs, TalkArgs, TrustArgs,
 };
 use super::values::{self, ExportFormat};
 
@@ -190,6 +190,8 @@ pub(crate) struct DecryptArgs {
     #[command(flatten)]
     pub(crate) out: OutArgs,
     #[command(flatten)]
+    pub(crate) retry: RetryArgs,
+    #[command(flatten)]
     pub(crate) run: RunArgs,
 }
 
@@ -216,6 +218,8 @@ pub(crate) struct ReencryptArgs {
     pub(crate) trust: TrustArgs,
     #[command(flatten)]
     pub(crate) out: OutArgs,
+    #[command(flatten)]
+    pub(crate) retry: RetryArgs,
     #[command(flatten)]
     pub(crate) run: RunArgs,
 }
@@ -279,6 +283,8 @@ pub(crate) struct MigrateArgs {
     pub(crate) seal: SealArgs,
     #[command(flatten)]
     pub(crate) out: OutArgs,
+    #[command(flatten)]
+    pub(crate) retry: RetryArgs,
     #[command(flatten)]
     pub(crate) run: RunArgs,
 }

@@ -21,6 +21,7 @@ pub(crate) fn run(arguments: &DecryptArgs, talk: &TalkArgs, printer: &Printer) -
         judging: Some(&arguments.trust.more),
         now: arguments.trust.more.now.now,
         out: Some(&arguments.out),
+        retry: arguments.retry.retry_failed,
         report: arguments.out.report.report.as_deref(),
         format: Some(arguments.out.format),
         run: Some(&arguments.run),

@@ -20,7 +20,10 @@ use super::{paths, pipe};
 
 /// Runs an archive command; the exit code.
 pub(crate) fn run(request: &Request<'_>, talk: &TalkArgs, printer: &Printer) -> Result<u8> {
-    paths::check_sources(request.paths)?;
+    // A retry takes messages from OUT: the sources may be gone.
+    if !request.retry {
+        paths::check_sources(request.paths)?;
+    }
     let piped = request.paths.iter().any(|path| paths::is_stdin(path));
     if piped {
         pipe::check(request)?;
@@ -148,6 +151,17 @@ fn summary(
     let mut text = String::new();
     if finished.already_finished {
         text.push_str("Finished before; nothing was written now. That run found:\n");
+    }
+    if let Some(retried) = &finished.retried {
+        let _ = writeln!(
+            text,
+            "Tried again: {}, of which {} written anew. All in all:",
+            plural(retried.looked_at, "message"),
+            match retried.written {
+                1 => "1 is".into(),
+                many => format!("{many} are"),
+            },
+        );
     }
     let tone = if finished.exit_code == 0 {
         Tone::Good

@@ -26,6 +26,7 @@ pub(crate) fn run(arguments: &MigrateArgs, talk: &TalkArgs, printer: &Printer) -
         seal: Some(&arguments.seal),
         recovery: &arguments.seal.recovery,
         out: Some(&arguments.out),
+        retry: arguments.retry.retry_failed,
         report: arguments.out.report.report.as_deref(),
         format: Some(arguments.out.format),
         run: Some(&arguments.run),

@@ -362,6 +362,15 @@ pub(crate) struct OutArgs {
     pub(crate) start_over: bool,
 }
 
+/// Trying again, with more keys, what an earlier run could not open.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct RetryArgs {
+    /// Open, with more keys than before, what stayed closed in the finished DIR
+    #[arg(long, requires = "out", conflicts_with_all = ["start_over", "dry_run"])]
+    pub(crate) retry_failed: bool,
+}
+
 /// Where reports go.
 #[derive(Debug, Args)]
 pub(crate) struct ReportDirArgs {

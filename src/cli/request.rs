@@ -42,6 +42,8 @@ pub(crate) struct Request<'a> {
     pub(crate) seal: Option<&'a SealArgs>,
     /// `--out` and what goes with it.
     pub(crate) out: Option<&'a OutArgs>,
+    /// `--retry-failed`
+    pub(crate) retry: bool,
     /// `--report`
     pub(crate) report: Option<&'a Path>,
     /// `--format`

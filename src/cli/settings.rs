@@ -88,7 +88,10 @@ impl Settings {
             .is_some_and(|judging| judging.require_revocation);
         let mut recipients = recipients::files("--to", request.to, now, &mut notes)?;
         let recovery = recipients::files("--recovery", request.recovery, now, &mut notes)?;
-        let store = open_store(request, earlier.is_some_and(|run| run.finished))?;
+        let store = open_store(
+            request,
+            earlier.is_some_and(|run| run.finished) && !request.retry,
+        )?;
         for address in request.to.iter().filter_map(|to| recipients::address(to)) {
             recipients.push(recipients::in_store(store.as_ref(), address, now)?);
         }
@@ -212,6 +215,7 @@ impl Settings {
                 .unwrap_or_default(),
             withholds: matches!(task, Task::Encrypt(_)),
             start_over: request.out.is_some_and(|out| out.start_over),
+            retry_failed: request.retry,
             trust,
             trust_tsa,
             crls,

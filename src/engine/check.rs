@@ -215,14 +215,21 @@ fn own_folder(layout: &Layout, found: &mut Findings) -> Result<()> {
     if !layout.own().is_dir() {
         return Ok(());
     }
+    // A retry that was stopped before anything of it had its place.
+    let retries = layout.next_journal().is_file();
+    if retries {
+        found.add(format!("{OWN}/journal.next"), None, What::Unfinished);
+    }
     for entry in walkdir::WalkDir::new(layout.own())
         .min_depth(1)
         .sort_by_file_name()
     {
         let entry = entry.map_err(|e| walk_error(&layout.out, e))?;
-        let known = [layout.journal(), layout.lock(), layout.redaction_key()]
-            .iter()
-            .any(|path| path == entry.path());
+        let own = [layout.journal(), layout.lock(), layout.redaction_key()];
+        let known = own.iter().any(|path| path == entry.path())
+            || (retries
+                && (entry.path() == layout.next_journal()
+                    || entry.path().starts_with(layout.staging())));
         if !known && !entry.file_type().is_dir() {
             let path = escape_path(
                 entry

@@ -286,6 +286,12 @@ impl<'a> Committer<'a> {
                 .unwrap_or_default(),
             trail: (outcome.edits.is_some() && milled.raw.trail != b"\n")
                 .then(|| base64_simd::STANDARD.encode_to_string(&milled.raw.trail)),
+            arrived: milled
+                .raw
+                .meta
+                .received
+                .filter(|_| matches!(milled.kind, Kind::Eml | Kind::Cms)),
+            unquoted: milled.kind == Kind::Mbox && !milled.raw.meta.quoting,
             findings: outcome.findings,
             out: places.out,
             copies: places.copies,

@@ -17,21 +17,40 @@ use crate::fsio;
 use crate::ops::Context;
 use crate::report::html::Told;
 use crate::report::redact::Redactor;
-use crate::report::{self, Ended, Judging, Target, Totals};
+use crate::report::{self, Ended, Judging, Retried, Target, Totals};
 use crate::store::{Sighting, Store};
 
 type Batch = Vec<(Arc<Certificate>, Vec<Sighting>, bool)>;
+
+/// A run whose messages are all noted.
+pub(super) struct Noted {
+    pub(super) journal: Journal,
+    pub(super) retried: Option<Retried>,
+}
+
+impl From<Journal> for Noted {
+    fn from(journal: Journal) -> Self {
+        Self {
+            journal,
+            retried: None,
+        }
+    }
+}
 
 /// Brings a run to its end.
 pub(super) fn finish(
     job: &Job,
     context: &Context,
-    mut journal: Journal,
+    noted: Noted,
     layout: Option<&Layout>,
     store: Option<&mut Store>,
     reporter: &dyn Reporter,
     begun: Instant,
 ) -> Result<Finished> {
+    let Noted {
+        mut journal,
+        retried,
+    } = noted;
     let dir = job.report.clone().or_else(|| layout.map(Layout::report));
     if let Some(layout) = layout {
         remove_stale(layout)?;
@@ -65,6 +84,11 @@ pub(super) fn finish(
             messages: totals.messages,
             manifest_sha256: &manifest_sha256,
             redactor: redactor.as_ref(),
+            retried: retried.as_ref(),
+            earlier: &journal
+                .header()?
+                .map(|header| header.earlier)
+                .unwrap_or_default(),
         };
         job.info.write(dir, &ended)?;
     }
@@ -88,6 +112,7 @@ pub(super) fn finish(
         exit_code,
         manifest_sha256,
         already_finished: false,
+        retried,
     })
 }
 

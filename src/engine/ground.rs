@@ -1,6 +1,6 @@
 //! Whether an output folder may be used, and what is there already.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::journal::{End, Entry, Header, Journal};
@@ -9,8 +9,8 @@ use super::restore::restored_path;
 use crate::archive::write::relative;
 use crate::error::{Error, Result};
 use crate::fsio::{self, Lock};
-use crate::report;
 use crate::report::record::Record;
+use crate::report::{self, Retried};
 use crate::text::terminal_safe;
 
 /// p7mill's own folder below OUT.
@@ -41,6 +41,11 @@ impl Layout {
 
     pub(super) fn journal(&self) -> PathBuf {
         self.own().join("journal")
+    }
+
+    /// The journal of a retry, until it is complete.
+    pub(super) fn next_journal(&self) -> PathBuf {
+        self.own().join("journal.next")
     }
 
     pub(super) fn lock(&self) -> PathBuf {
@@ -121,10 +126,12 @@ pub(super) fn vet(layout: &Layout, entry: &Entry) -> Result<()> {
         }
         Entry::Record(Record::File(file)) => file.out.as_deref().map_or(Ok(()), vet_name),
         Entry::Mailbox(done) => done.file.out.as_deref().map_or(Ok(()), vet_name),
+        Entry::Superseded(superseded) => vet_name(&superseded.path),
         Entry::Record(Record::Certificate(_) | Record::Crl(_))
         | Entry::Header(_)
         | Entry::End(_)
-        | Entry::Restored(_) => Ok(()),
+        | Entry::Restored(_)
+        | Entry::Retried(_) => Ok(()),
     }
 }
 
@@ -170,7 +177,39 @@ pub(super) enum Ground {
     Begun(Journal),
     /// A finished one: nothing is to be written.
     Finished(Box<End>),
+    /// A finished one, some of whose messages are to be processed again.
+    Retry(Box<Past>),
+    /// A retry that noted everything, and was stopped before its end.
+    Retried(Journal, Retried),
 }
+
+/// A finished run.
+pub(super) struct Past {
+    pub(super) journal: Journal,
+    pub(super) header: Header,
+    pub(super) end: End,
+}
+
+/// What a run does with what an earlier one left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Approach {
+    /// It goes on from there.
+    Continue,
+    /// It begins anew.
+    StartOver,
+    /// It processes again what stayed closed.
+    Retry,
+}
+
+/// The options that a retry may change.
+const KEY_OPTIONS: &[&str] = &[
+    KEYS,
+    "key files that stay locked",
+    "--message-passphrase-file",
+    "--message-key-file",
+];
+/// The option whose value is the keys at hand, by certificate or by file name.
+pub(super) const KEYS: &str = "--keys";
 
 /// What an earlier run left in an output folder, as far as a new run's settings depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -206,7 +245,7 @@ pub fn earlier(out: &Path) -> Result<Option<Earlier>> {
 }
 
 /// Takes hold of OUT for a run with this header.
-pub(super) fn take(layout: &Layout, header: &Header, start_over: bool) -> Result<(Lock, Ground)> {
+pub(super) fn take(layout: &Layout, header: &Header, approach: Approach) -> Result<(Lock, Ground)> {
     let found = inspect(layout)?;
     if matches!(found, State::Foreign) {
         return Err(Error::Usage(format!(
@@ -214,10 +253,16 @@ pub(super) fn take(layout: &Layout, header: &Header, start_over: bool) -> Result
             layout.out.display()
         )));
     }
+    if approach == Approach::Retry && !layout.has_journal() {
+        return Err(Error::Usage(format!(
+            "{} holds no run whose messages could be tried again; leave --retry-failed out",
+            layout.out.display()
+        )));
+    }
     refuse_links(layout)?;
     fsio::create_dir_all(&layout.own())?;
     let lock = Lock::take(&layout.lock(), &layout.out)?;
-    if start_over {
+    if approach == Approach::StartOver {
         clear(layout)?;
     }
     if !layout.has_journal() {
@@ -227,6 +272,7 @@ pub(super) fn take(layout: &Layout, header: &Header, start_over: bool) -> Result
     let mut known = None;
     let mut end = None;
     let mut restored = false;
+    let mut retried = None;
     for entry in journal.entries()? {
         let entry = entry?;
         vet(layout, &entry)?;
@@ -234,21 +280,43 @@ pub(super) fn take(layout: &Layout, header: &Header, start_over: bool) -> Result
             Entry::Header(header) => known = Some(header),
             Entry::End(found) => end = Some(found),
             Entry::Restored(_) => restored = true,
-            Entry::Record(_) | Entry::Mailbox(_) => {}
+            Entry::Retried(found) => retried = Some(found),
+            Entry::Record(_) | Entry::Mailbox(_) | Entry::Superseded(_) => {}
         }
     }
     let Some(known) = known else {
         // Killed before the first line was whole: nothing was written yet.
         return Ok((lock, Ground::Fresh(begin(layout, header)?)));
     };
-    compare(layout, &known, header, end.is_some())?;
+    compare(layout, &known, header, end.is_some(), approach)?;
     if restored {
         return Err(Error::Usage(format!(
             "the originals were put back into {}; --start-over migrates anew",
             layout.out.display()
         )));
     }
-    Ok((lock, end.map_or(Ground::Begun(journal), Ground::Finished)))
+    let ground = match end {
+        Some(end) if approach == Approach::Retry => Ground::Retry(Box::new(Past {
+            journal,
+            header: known,
+            end: *end,
+        })),
+        Some(end) => Ground::Finished(end),
+        None if known.is_retry() => match retried {
+            Some(retried) => Ground::Retried(journal, retried),
+            // It had its name only when it was whole.
+            None => return Err(incomplete(layout)),
+        },
+        None => Ground::Begun(journal),
+    };
+    Ok((lock, ground))
+}
+
+fn incomplete(layout: &Layout) -> Error {
+    Error::Damaged {
+        path: layout.journal(),
+        what: "the journal of a retry has lost its end; --start-over begins anew".into(),
+    }
 }
 
 fn begin(layout: &Layout, header: &Header) -> Result<Journal> {
@@ -257,7 +325,13 @@ fn begin(layout: &Layout, header: &Header) -> Result<Journal> {
 }
 
 /// Two runs go on from each other only where they would write the same.
-fn compare(layout: &Layout, known: &Header, header: &Header, finished: bool) -> Result<()> {
+fn compare(
+    layout: &Layout,
+    known: &Header,
+    header: &Header,
+    finished: bool,
+    approach: Approach,
+) -> Result<()> {
     let out = layout.out.display();
     if known.format != header.format || (known.version != header.version && !finished) {
         return Err(Error::Usage(format!(
@@ -269,8 +343,7 @@ fn compare(layout: &Layout, known: &Header, header: &Header, finished: bool) -> 
     if known.command != header.command {
         changed.push("the command");
     }
-    let names: std::collections::BTreeSet<_> =
-        known.options.keys().chain(header.options.keys()).collect();
+    let names: BTreeSet<_> = known.options.keys().chain(header.options.keys()).collect();
     changed.extend(
         names
             .into_iter()
@@ -279,6 +352,20 @@ fn compare(layout: &Layout, known: &Header, header: &Header, finished: bool) -> 
     );
     if changed.is_empty() {
         return Ok(());
+    }
+    let only_keys = changed.iter().all(|name| KEY_OPTIONS.contains(name));
+    if only_keys && finished {
+        return match approach {
+            Approach::Retry => Ok(()),
+            _ => Err(Error::Usage(format!(
+                "{out} was made with other keys; --retry-failed opens with these what stayed closed then"
+            ))),
+        };
+    }
+    if only_keys {
+        return Err(Error::Usage(format!(
+            "{out} was begun with other keys: finish it with those, then add these and --retry-failed; or --start-over"
+        )));
     }
     Err(Error::Usage(format!(
         "{out} was made with other options ({} changed); name a new folder, or --start-over",
@@ -435,63 +522,6 @@ pub(super) fn walk_error(base: &Path, error: walkdir::Error) -> Error {
         .into_io_error()
         .unwrap_or_else(|| std::io::Error::other("a loop of links"));
     Error::io("read", path)(source)
-}
-
-/// Refuses a folder for output that lies in a source, or holds one.
-pub fn refuse_overlap(sources: &[PathBuf], what: &str, place: &Path) -> Result<()> {
-    refuse_inside(sources, what, place)?;
-    let place_real = real(place)?;
-    match sources
-        .iter()
-        .find(|source| real(source).is_ok_and(|source| source.starts_with(&place_real)))
-    {
-        Some(source) => Err(apart(what, place, source)),
-        None => Ok(()),
-    }
-}
-
-/// Refuses a place for output that lies in one of `folders`.
-pub fn refuse_inside(folders: &[PathBuf], what: &str, place: &Path) -> Result<()> {
-    let place_real = real(place)?;
-    match folders
-        .iter()
-        .find(|folder| real(folder).is_ok_and(|folder| place_real.starts_with(folder)))
-    {
-        Some(folder) => Err(apart(what, place, folder)),
-        None => Ok(()),
-    }
-}
-
-fn apart(what: &str, place: &Path, other: &Path) -> Error {
-    Error::Usage(format!(
-        "{what} {} and {} must lie apart",
-        place.display(),
-        other.display()
-    ))
-}
-
-/// The absolute path without links, of a path whose last parts may not exist yet.
-fn real(path: &Path) -> Result<PathBuf> {
-    let path = std::path::absolute(path).map_err(Error::io("resolve", path))?;
-    let mut missing = Vec::new();
-    let mut at = path.as_path();
-    loop {
-        match std::fs::canonicalize(at) {
-            Ok(real) => {
-                return Ok(missing
-                    .iter()
-                    .rev()
-                    .fold(real, |path, name| path.join(name)));
-            }
-            Err(_) => match (at.file_name(), at.parent()) {
-                (Some(name), Some(parent)) => {
-                    missing.push(name.to_os_string());
-                    at = parent;
-                }
-                _ => return Ok(path),
-            },
-        }
-    }
 }
 
 /// Removes temporary files that a killed run left under OUT.

@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 use crate::crypto::digest::sha256;
 use crate::error::{Error, Result};
 use crate::fsio;
-use crate::report::Totals;
 use crate::report::record::{FileRecord, Record};
+use crate::report::{Retried, Totals};
 use crate::text::hex;
 
 /// The format that this version writes.
@@ -39,6 +39,10 @@ pub enum Entry {
     End(Box<End>),
     /// The originals were put back.
     Restored(Restored),
+    /// A retry wrote the message before this line under another name: what lies under this one goes.
+    Superseded(Superseded),
+    /// A retry has noted everything; what it staged may get its place.
+    Retried(Retried),
 }
 
 /// What shapes the output.
@@ -54,6 +58,16 @@ pub struct Header {
     pub now: i64,
     /// Everything that shapes the output, by name.
     pub options: BTreeMap<String, String>,
+    /// Where this is a retry's: run.json of each run before it, the first one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<serde_json::Value>,
+}
+
+impl Header {
+    /// Whether a retry made the journal. It is then complete, and only its last steps may be open.
+    pub fn is_retry(&self) -> bool {
+        !self.earlier.is_empty()
+    }
 }
 
 /// A mailbox after its last message.
@@ -101,6 +115,13 @@ pub struct End {
 pub struct Restored {
     /// Of manifest.csv afterwards, lower-case hex.
     pub manifest_sha256: String,
+}
+
+/// A file of a Maildir that a retry has written anew under another name.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Superseded {
+    /// Below OUT, escaped.
+    pub path: String,
 }
 
 /// An open journal.
@@ -167,7 +188,7 @@ impl Journal {
 
     fn measure(&mut self) -> Result<()> {
         let length = self.file.length()?;
-        let mut entries = Entries::new(&self.file, &self.path, length)?;
+        let mut entries = Entries::new(&self.file, &self.path, 0, length)?;
         for entry in &mut entries {
             entry?;
         }
@@ -199,6 +220,25 @@ impl Journal {
             self.commit()?;
         }
         Ok(())
+    }
+
+    /// Adds a line of another journal as it is, not yet written.
+    pub fn append_line(&mut self, line: &[u8]) {
+        self.pending.extend_from_slice(line);
+    }
+
+    /// How many bytes wait to be written.
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Commits, and takes the place of the journal at `path`: durable before this returns.
+    pub fn replace(mut self, path: &Path) -> Result<Self> {
+        self.commit()?;
+        fsio::rename(&self.path, path)?;
+        fsio::sync_dir(path.parent().unwrap_or(Path::new(".")))?;
+        self.path = path.to_path_buf();
+        Ok(self)
     }
 
     /// Whether lines wait to be written.
@@ -233,7 +273,20 @@ impl Journal {
 
     /// Every committed line, in order.
     pub fn entries(&self) -> Result<Entries> {
-        Entries::new(&self.file, &self.path, self.end)
+        self.entries_from(0)
+    }
+
+    /// The committed lines from the one that begins at `offset` on.
+    pub fn entries_from(&self, offset: u64) -> Result<Entries> {
+        Entries::new(&self.file, &self.path, offset, self.end)
+    }
+
+    /// The first line.
+    pub fn header(&self) -> Result<Option<Header>> {
+        match self.entries()?.next().transpose()? {
+            Some(Entry::Header(header)) => Ok(Some(header)),
+            _ => Ok(None),
+        }
     }
 
     /// Every committed line that reports are made of.
@@ -265,21 +318,14 @@ pub struct Entries {
 }
 
 impl Entries {
-    fn new(file: &fsio::File, path: &Path, end: u64) -> Result<Self> {
+    fn new(file: &fsio::File, path: &Path, offset: u64, end: u64) -> Result<Self> {
         let file = file.reader()?;
         Ok(Self {
-            reader: BufReader::with_capacity(
-                1 << 16,
-                Window {
-                    file,
-                    offset: 0,
-                    end,
-                },
-            ),
+            reader: BufReader::with_capacity(1 << 16, Window { file, offset, end }),
             path: path.to_path_buf(),
             line: Vec::new(),
-            begun: 0,
-            sound: 0,
+            begun: offset,
+            sound: offset,
             done: false,
         })
     }
@@ -287,6 +333,11 @@ impl Entries {
     /// Where in the journal the line that was last given begins.
     pub fn offset(&self) -> u64 {
         self.begun
+    }
+
+    /// The line that was last given, as it stands in the journal.
+    pub fn line(&self) -> &[u8] {
+        &self.line
     }
 
     fn parse(&self) -> Option<Entry> {
@@ -357,6 +408,7 @@ mod tests {
             command: "migrate".into(),
             now: 0,
             options: BTreeMap::new(),
+            earlier: Vec::new(),
         }
     }
 

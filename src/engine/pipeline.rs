@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::reporter::Reporter;
-use super::walker::{Batch, Closed, Step, Walker};
+use super::walker::{Batch, Closed, Step};
 use crate::archive::{Content, Kind, Mailbox, RawMessage, SourceFile};
 use crate::crypto::digest::{Digest, Hasher, sha256};
 use crate::error::{Error, Result};
@@ -27,6 +27,7 @@ pub type Process<'a> = dyn Fn(&Input<'_>) -> Outcome + Sync + 'a;
 /// A message and what is to be done with it.
 pub(super) struct Milled {
     pub(super) raw: RawMessage,
+    pub(super) kind: Kind,
     /// Of the message as stored, where hashes were asked for.
     pub(super) sha256: Option<[u8; 32]>,
     /// `None` for a message that the journal holds already.
@@ -110,6 +111,7 @@ impl<'a> Mill<'a> {
         };
         Ok(Milled {
             raw,
+            kind,
             sha256,
             outcome,
         })
@@ -130,7 +132,7 @@ impl<'a> Mill<'a> {
 
 /// Everything on the calling thread.
 pub(super) fn sequential<'a>(
-    walker: Walker<'a>,
+    walker: impl Iterator<Item = Result<Step<'a>>>,
     mill: &Mill<'_>,
     sink: &mut dyn Sink<'a>,
 ) -> Result<()> {
@@ -169,7 +171,7 @@ enum Waiting<'a> {
 
 /// One reader, `threads` workers, the committer on the calling thread.
 pub(super) fn parallel<'a>(
-    walker: Walker<'a>,
+    walker: impl Iterator<Item = Result<Step<'a>>> + Send,
     mill: &Mill<'_>,
     threads: usize,
     sink: &mut dyn Sink<'a>,
@@ -205,7 +207,7 @@ impl Drop for Release<'_, '_> {
 }
 
 fn read<'a, 'scope>(
-    walker: Walker<'a>,
+    walker: impl Iterator<Item = Result<Step<'a>>>,
     mill: &'scope Mill<'scope>,
     workers: &rayon::Scope<'scope>,
     gate: &Gate,

@@ -77,7 +77,7 @@ pub fn restore(out: &Path, to: Option<&Path>, reporter: &dyn Reporter) -> Result
         in_place: to.is_none(),
     };
     if let Some(to) = to {
-        super::ground::refuse_overlap(&[out.to_path_buf()], "--out", to)?;
+        super::apart::refuse_overlap(&[out.to_path_buf()], "--out", to)?;
         require_empty(to)?;
     }
     let restored = work.all(&journal, reporter)?;
@@ -361,7 +361,7 @@ impl Work<'_> {
     }
 }
 
-fn trail(record: &MessageRecord) -> Vec<u8> {
+pub(super) fn trail(record: &MessageRecord) -> Vec<u8> {
     let stated = record
         .trail
         .as_ref()

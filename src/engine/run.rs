@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::committer::{Committer, Output};
-use super::finish;
-use super::ground::{self, Ground, Layout};
-use super::journal::{FORMAT, Header, Journal};
+use super::ground::{self, Approach, Ground, Layout};
+use super::journal::{End, FORMAT, Header, Journal};
 use super::originals::Originals;
 use super::pipeline::{self, Mill, Process};
 use super::reporter::Reporter;
 use super::walker::Walker;
+use super::{apart, finish, retry};
 use crate::archive::{self, Found, Kind};
 use crate::cert::policy::Profile;
 use crate::cert::{Crl, Trust};
@@ -22,7 +22,7 @@ use crate::ops::{self, Context};
 use crate::report::html::Told;
 use crate::report::redact::Hidden;
 use crate::report::shape::Shape;
-use crate::report::{RunInfo, Totals};
+use crate::report::{Retried, RunInfo, Totals};
 use crate::store::Store;
 
 /// What to run over, and what to write; what to do with each message is the [`Context`]'s.
@@ -63,6 +63,8 @@ pub struct Job {
     pub withholds: bool,
     /// Forget what an earlier run wrote to `out`.
     pub start_over: bool,
+    /// Process again, with the keys at hand now, what stayed closed in the finished run in `out`.
+    pub retry_failed: bool,
     /// Where chains may end.
     pub trust: Trust,
     /// Where chains of time-stamping authorities may end.
@@ -100,6 +102,8 @@ pub struct Finished {
     pub manifest_sha256: String,
     /// The output was finished before; nothing was written.
     pub already_finished: bool,
+    /// What a retry came to, where it was one.
+    pub retried: Option<Retried>,
 }
 
 /// Runs `job`. The store, where there is one, receives what was harvested.
@@ -128,98 +132,154 @@ pub fn run_with(
 ) -> Result<Finished> {
     let begun = Instant::now();
     guard_places(job, store.as_deref())?;
-    let mut found = archive::discover(&job.roots, &context.limits)?;
-    if let Some(to) = job.to_format {
-        found = found.convert(to);
-    }
     let layout = job.out.as_deref().map(Layout::new);
-    let (_lock, journal) = match &layout {
-        None => (None, Journal::temporary(&job.header())?),
-        Some(layout) => match ground::take(layout, &job.header(), job.start_over)? {
-            (_, Ground::Finished(end)) => {
-                let end = *end;
-                return Ok(Finished {
-                    totals: end.totals,
-                    exit_code: end.exit_code,
-                    manifest_sha256: end.manifest_sha256,
-                    already_finished: true,
-                });
-            }
-            (lock, Ground::Fresh(journal)) => (Some(lock), journal),
-            (lock, Ground::Begun(journal)) => {
-                ground::remove_temporaries(layout)?;
-                reporter.note("continuing where the last run stopped");
-                (Some(lock), journal)
-            }
-        },
-    };
-    reporter.begin(Some(found.files.iter().map(|file| file.bytes).sum()));
-    // The store counts a message once, by its hash.
-    let hash = job.hash || layout.is_some() || store.is_some();
-    let milled = mill(
+    // A retry takes messages from OUT: the sources may be gone.
+    let found = (!job.retry_failed).then(|| discover(job, context));
+    let found = found.transpose()?;
+    let run = Run {
         job,
         context,
         process,
-        &found,
-        layout.as_ref(),
-        journal,
-        hash,
+        // The store counts a message once, by its hash.
+        hash: job.hash || layout.is_some() || store.is_some(),
         reporter,
-    );
-    reporter.end();
-    finish::finish(
-        job,
-        context,
-        milled?,
-        layout.as_ref(),
-        store,
-        reporter,
-        begun,
-    )
+    };
+    let (_lock, journal, retried) = match &layout {
+        None => {
+            let journal = Journal::temporary(&job.header())?;
+            (None, run.mill(found, None, journal)?, None)
+        }
+        Some(layout) => {
+            let (lock, ground) = ground::take(layout, &job.header(), job.approach())?;
+            match run.settle(found, layout, ground)? {
+                Settled::Noted(journal, retried) => (Some(lock), journal, retried),
+                Settled::Finished(end) => {
+                    return Ok(Finished {
+                        totals: end.totals,
+                        exit_code: end.exit_code,
+                        manifest_sha256: end.manifest_sha256,
+                        already_finished: true,
+                        retried: None,
+                    });
+                }
+            }
+        }
+    };
+    let noted = finish::Noted { journal, retried };
+    finish::finish(job, context, noted, layout.as_ref(), store, reporter, begun)
 }
 
-/// Reads, mills and commits every message that is not committed yet.
-#[expect(
-    clippy::too_many_arguments,
-    reason = "one caller; a struct would only rename them"
-)]
-fn mill(
-    job: &Job,
-    context: &Context,
-    process: &Process<'_>,
-    found: &Found,
-    layout: Option<&Layout>,
-    journal: Journal,
+/// What there is to read, and the form in which it is written.
+fn discover(job: &Job, context: &Context) -> Result<Found> {
+    let found = archive::discover(&job.roots, &context.limits)?;
+    Ok(match job.to_format {
+        Some(to) => found.convert(to),
+        None => found,
+    })
+}
+
+/// A run on its way to a whole journal.
+struct Run<'a> {
+    job: &'a Job,
+    context: &'a Context,
+    process: &'a Process<'a>,
     hash: bool,
-    reporter: &dyn Reporter,
-) -> Result<Journal> {
-    let output = layout.map(|layout| Output {
-        layout: layout.clone(),
-        originals: job.originals.then(|| Originals::new(&layout.out)),
-        withholds: job.withholds,
-        names: if job.withholds {
-            found.taken()
-        } else {
-            HashSet::new()
-        },
-    });
-    let mut committer = Committer::new(journal, output, &context.limits, hash, reporter)?;
-    let walker = Walker::new(found, &context.limits, hash, committer.known());
-    let stamped = |input: &ops::Input<'_>| stamped(job.stamp, process, input);
-    let mill = Mill::new(&stamped, hash, reporter);
-    let done = if job.threads > 1 {
-        pipeline::parallel(walker, &mill, job.threads, &mut committer)
-    } else {
-        pipeline::sequential(walker, &mill, &mut committer)
-    };
-    match done {
-        Ok(()) => committer.finish(),
-        Err(Error::Interrupted(signal)) => {
-            committer.commit()?;
-            Err(Error::Interrupted(signal))
+    reporter: &'a dyn Reporter,
+}
+
+/// What a run has to do with its output folder once the mail is through.
+enum Settled {
+    /// Every message is noted; reports, store and manifest are to be made.
+    Noted(Journal, Option<Retried>),
+    /// Nothing.
+    Finished(Box<End>),
+}
+
+impl Run<'_> {
+    fn settle(&self, found: Option<Found>, layout: &Layout, ground: Ground) -> Result<Settled> {
+        match ground {
+            Ground::Finished(end) => Ok(Settled::Finished(end)),
+            Ground::Fresh(journal) => {
+                let journal = self.mill(found, Some(layout), journal)?;
+                Ok(Settled::Noted(journal, None))
+            }
+            Ground::Begun(journal) => {
+                ground::remove_temporaries(layout)?;
+                self.reporter.note("continuing where the last run stopped");
+                let journal = self.mill(found, Some(layout), journal)?;
+                Ok(Settled::Noted(journal, None))
+            }
+            Ground::Retry(past) => {
+                self.reporter.begin(None);
+                let retried = retry::retry(
+                    self.job,
+                    self.context,
+                    self.process,
+                    layout,
+                    &past,
+                    self.reporter,
+                );
+                self.reporter.end();
+                Ok(match retried? {
+                    Some((journal, retried)) => Settled::Noted(journal, Some(retried)),
+                    None => Settled::Finished(Box::new(past.end)),
+                })
+            }
+            Ground::Retried(journal, retried) => {
+                self.reporter.note("continuing where the last run stopped");
+                retry::publish(layout, &journal)?;
+                ground::remove_temporaries(layout)?;
+                Ok(Settled::Noted(journal, Some(retried)))
+            }
         }
-        // What is committed stays; what is not will be done again.
-        Err(error) => Err(error),
+    }
+
+    /// Reads, mills and commits every message that is not committed yet.
+    fn mill(
+        &self,
+        found: Option<Found>,
+        layout: Option<&Layout>,
+        journal: Journal,
+    ) -> Result<Journal> {
+        let job = self.job;
+        let found = found.map_or_else(|| discover(job, self.context), Ok)?;
+        let output = layout.map(|layout| Output {
+            layout: layout.clone(),
+            originals: job.originals.then(|| Originals::new(&layout.out)),
+            withholds: job.withholds,
+            names: if job.withholds {
+                found.taken()
+            } else {
+                HashSet::new()
+            },
+        });
+        self.reporter
+            .begin(Some(found.files.iter().map(|file| file.bytes).sum()));
+        let milled = self.mill_all(&found, output, journal);
+        self.reporter.end();
+        milled
+    }
+
+    fn mill_all(&self, found: &Found, output: Option<Output>, journal: Journal) -> Result<Journal> {
+        let limits = &self.context.limits;
+        let mut committer = Committer::new(journal, output, limits, self.hash, self.reporter)?;
+        let walker = Walker::new(found, limits, self.hash, committer.known());
+        let stamped = |input: &ops::Input<'_>| stamped(self.job.stamp, self.process, input);
+        let mill = Mill::new(&stamped, self.hash, self.reporter);
+        let done = if self.job.threads > 1 {
+            pipeline::parallel(walker, &mill, self.job.threads, &mut committer)
+        } else {
+            pipeline::sequential(walker, &mill, &mut committer)
+        };
+        match done {
+            Ok(()) => committer.finish(),
+            Err(Error::Interrupted(signal)) => {
+                committer.commit()?;
+                Err(Error::Interrupted(signal))
+            }
+            // What is committed stays; what is not will be done again.
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -235,31 +295,41 @@ pub(super) fn stamped(stamp: bool, process: &Process<'_>, input: &ops::Input<'_>
 /// Sources are only read: nothing may be written into one.
 fn guard_places(job: &Job, store: Option<&Store>) -> Result<()> {
     if let Some(out) = &job.out {
-        ground::refuse_overlap(&job.roots, "--out", out)?;
+        apart::refuse_overlap(&job.roots, "--out", out)?;
     }
     if let Some(report) = &job.report {
-        ground::refuse_inside(&job.roots, "--report", report)?;
+        apart::refuse_inside(&job.roots, "--report", report)?;
     }
     if let Some(store) = store {
-        ground::refuse_inside(&job.roots, "--store", store.path())?;
+        apart::refuse_inside(&job.roots, "--store", store.path())?;
     }
     if let Some(key) = job.redaction_key.as_ref().filter(|_| job.hidden.any()) {
-        ground::refuse_inside(&job.roots, "--redaction-key", key)?;
+        apart::refuse_inside(&job.roots, "--redaction-key", key)?;
         let reports = job.report.clone();
         let reports = reports.or_else(|| job.out.as_deref().map(|out| Layout::new(out).report()));
         let out = job.out.clone();
         let apart: Vec<PathBuf> = reports.into_iter().chain(out).collect();
-        ground::refuse_inside(&apart, "--redaction-key", key)?;
+        apart::refuse_inside(&apart, "--redaction-key", key)?;
     }
     if let (Some(out), Some(report)) = (&job.out, &job.report)
         && *report != out.join(ground::REPORT)
     {
-        ground::refuse_inside(std::slice::from_ref(out), "--report", report)?;
+        apart::refuse_inside(std::slice::from_ref(out), "--report", report)?;
     }
     Ok(())
 }
 
 impl Job {
+    fn approach(&self) -> Approach {
+        if self.start_over {
+            Approach::StartOver
+        } else if self.retry_failed {
+            Approach::Retry
+        } else {
+            Approach::Continue
+        }
+    }
+
     pub(super) fn header(&self) -> Header {
         let mut options = self.options.clone();
         let list = |words: Vec<String>| words.join(" ");
@@ -292,6 +362,7 @@ impl Job {
             ),
         );
         Header {
+            earlier: Vec::new(),
             format: FORMAT,
             version: env!("CARGO_PKG_VERSION").into(),
             command: self.info.command.clone(),

@@ -115,7 +115,15 @@ pub(super) fn stream_with(
         count,
     ))))?;
     journal.commit()?;
-    let mut finished = finish::finish(job, context, journal, None, None, reporter, begun)?;
+    let mut finished = finish::finish(
+        job,
+        context,
+        finish::Noted::from(journal),
+        None,
+        None,
+        reporter,
+        begun,
+    )?;
     let locked = only.is_some_and(|(action, perhaps)| {
         (action == Action::Locked || perhaps) && !job.accept.contains(&action)
     });

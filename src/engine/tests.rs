@@ -19,7 +19,7 @@ use crate::ops::outcome::{Action, Outcome};
 use crate::ops::{Clock, Context, Input, Opening, Plan, Task};
 use crate::report::{RunInfo, testing};
 
-fn put(path: &Path, bytes: &[u8]) {
+pub(in crate::engine) fn put(path: &Path, bytes: &[u8]) {
     fsio::create_dir_all(path.parent().unwrap()).unwrap();
     fsio::create(path).unwrap().write_all(bytes).unwrap();
 }
@@ -38,7 +38,7 @@ fn mail(number: usize) -> String {
 }
 
 /// An mbox of `messages`, a Maildir, a single message, a note, and a gzip file.
-fn archive(base: &Path, messages: usize) -> PathBuf {
+pub(in crate::engine) fn archive(base: &Path, messages: usize) -> PathBuf {
     let root = base.join("archive");
     let mut mbox = Vec::new();
     for number in 0..messages {
@@ -65,7 +65,7 @@ fn archive(base: &Path, messages: usize) -> PathBuf {
     root
 }
 
-fn context() -> Context {
+pub(in crate::engine) fn context() -> Context {
     Context {
         plan: Plan {
             task: Task::Mill(Opening::Keep),
@@ -83,7 +83,7 @@ fn context() -> Context {
     }
 }
 
-fn fake(input: &Input<'_>) -> Outcome {
+pub(in crate::engine) fn fake(input: &Input<'_>) -> Outcome {
     let text = String::from_utf8_lossy(input.bytes);
     let header = |name: &str| {
         let line = text
@@ -117,7 +117,7 @@ fn fake(input: &Input<'_>) -> Outcome {
     outcome
 }
 
-fn job(base: &Path, out: &str) -> Job {
+pub(in crate::engine) fn job(base: &Path, out: &str) -> Job {
     Job {
         roots: vec![base.join("archive")],
         out: Some(base.join(out)),
@@ -147,7 +147,7 @@ fn go(job: &Job) -> crate::Result<Finished> {
 }
 
 /// Every file but the journal's folder and run.json.
-fn tree(out: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(in crate::engine) fn tree(out: &Path) -> BTreeMap<String, Vec<u8>> {
     walkdir::WalkDir::new(out)
         .into_iter()
         .map(Result::unwrap)
@@ -169,7 +169,7 @@ fn tree(out: &Path) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-fn assert_same(a: &Path, b: &Path) {
+pub(in crate::engine) fn assert_same(a: &Path, b: &Path) {
     let (a, b) = (tree(a), tree(b));
     assert_eq!(a.keys().collect::<Vec<_>>(), b.keys().collect::<Vec<_>>());
     for (name, bytes) in &a {

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::redact::Redactor;
 use super::sheet::write_json;
@@ -56,6 +56,21 @@ pub struct Ended<'a> {
     pub manifest_sha256: &'a str,
     /// What hides names.
     pub redactor: Option<&'a Redactor>,
+    /// What a retry came to, where it was one.
+    pub retried: Option<&'a Retried>,
+    /// run.json of each run before a retry, the first one first.
+    pub earlier: &'a [serde_json::Value],
+}
+
+/// What a retry came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retried {
+    /// Messages that were processed again.
+    pub looked_at: u64,
+    /// Those of which something else is known now.
+    pub changed: u64,
+    /// Those that are written otherwise now.
+    pub written: u64,
 }
 
 #[derive(Serialize)]
@@ -82,6 +97,10 @@ struct RunFile<'a> {
     policy: &'a str,
     #[serde(skip_serializing_if = "str::is_empty")]
     manifest_sha256: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retried: Option<&'a Retried>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    earlier: &'a [serde_json::Value],
 }
 
 impl RunInfo {
@@ -126,6 +145,8 @@ impl RunInfo {
             crls: &self.crls,
             policy: &self.policy,
             manifest_sha256: ended.manifest_sha256,
+            retried: ended.retried,
+            earlier: ended.earlier,
         };
         write_json(&dir.join("run.json"), &file)
     }

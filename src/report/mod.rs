@@ -36,7 +36,7 @@ pub(crate) mod testing;
 pub mod totals;
 mod write;
 
-pub use custody::{Ended, RunInfo};
+pub use custody::{Ended, Retried, RunInfo};
 pub use judging::Judging;
 pub use sheet::Target;
 pub use summary::Telling;

@@ -26,6 +26,12 @@ pub struct MessageRecord {
     /// line feed is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trail: Option<String>,
+    /// mbox: lines of it that begin with `From ` are not marked.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unquoted: bool,
+    /// A file that is one message: when it arrived, as what lies beside it says, in Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrived: Option<i64>,
     /// What `ops` says.
     pub findings: Findings,
     /// Where it was written; `None` without an output folder, and where it was withheld.

@@ -42,6 +42,8 @@ pub(crate) fn message(mailbox: &str, ordinal: u64, action: Action) -> MessageRec
         flags: String::new(),
         file: String::new(),
         trail: None,
+        unquoted: false,
+        arrived: None,
         findings: Findings {
             messages: vec![finding(action)],
             ..Findings::default()

@@ -33,6 +33,7 @@ mod redacted;
 mod release;
 mod reports;
 mod resume;
+mod retry;
 mod sample;
 mod secrets;
 mod sign;

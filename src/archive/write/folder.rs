@@ -189,7 +189,7 @@ fn remove_temporaries(tmp: &Path) -> Result<()> {
 }
 
 /// `cur/NAME` or `new/NAME`.
-fn is_message_name(file: &Path) -> bool {
+pub(super) fn is_message_name(file: &Path) -> bool {
     let mut parts = file.components();
     matches!(parts.next(), Some(Component::Normal(folder)) if folder == "cur" || folder == "new")
         && matches!(parts.next(), Some(Component::Normal(_)))
@@ -210,6 +210,19 @@ fn copied(file: &Path, digest: u64) -> PathBuf {
     file.with_file_name(std::ffi::OsStr::from_bytes(
         &[stem, mark.as_bytes(), info].concat(),
     ))
+}
+
+/// The name of a changed message whose bytes these are.
+pub(super) fn changed_name(
+    file: &Path,
+    bytes: &[u8],
+    ordinal: u64,
+    shared_stems: &HashSet<u64>,
+) -> PathBuf {
+    let mut lines = LineCounter::default();
+    lines.count(bytes);
+    let size = bytes.len() as u64;
+    sized(file, size, size + lines.bare, ordinal, shared_stems)
 }
 
 /// A message's name with its stated sizes made true (`S=` as stored, `W=` with CRLF line ends).
