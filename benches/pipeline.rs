@@ -87,6 +87,7 @@ fn input(bytes: &[u8]) -> Input<'_> {
         received: Some(1_300_000_000),
         quoting: false,
         cms: false,
+        large: None,
     }
 }
 

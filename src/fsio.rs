@@ -8,6 +8,7 @@ mod change;
 pub(crate) mod fault;
 mod file;
 mod pending;
+mod scratch;
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 
 pub use file::{File, FileSystem, create, nameless, open, open_at, open_read_only};
 pub use pending::{Pending, write_atomic};
+pub use scratch::{Scratch, Spool, Spooling};
 
 use crate::error::{Error, Result};
 use change::{Change, allow};

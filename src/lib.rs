@@ -7,6 +7,7 @@
 //! | module | answers |
 //! |---|---|
 //! | [`error`] [`fsio`] [`limits`] [`text`] | what ends a run; how a file is made; what one message may cost; how bytes become words |
+//! | [`bulk`] | bytes too many to hold |
 //! | [`archive`] | where mail lies, and how it is written back |
 //! | [`message`] | one mail as bytes: headers, MIME parts, transfer encodings, edits |
 //! | [`cms`] | RFC 5652 structures, read without copying and written |
@@ -74,6 +75,7 @@
 //! ```
 
 pub mod archive;
+pub mod bulk;
 pub mod cert;
 pub mod cms;
 pub mod crypto;

@@ -4,7 +4,7 @@
 /// The bounds for one message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a message that is read into memory; a larger one is streamed through unchanged.
+    /// Bytes of a message that is read into memory; a larger one is read in pieces.
     pub message_bytes: u64,
     /// MIME nesting and S/MIME layers together.
     pub depth: u32,
@@ -79,6 +79,8 @@ pub struct LimitExceeded(pub &'static str);
 #[derive(Debug, Clone)]
 pub struct Budget {
     left: Limits,
+    /// Bytes that may lie in temporaries.
+    spooled: u64,
 }
 
 impl Budget {
@@ -86,7 +88,24 @@ impl Budget {
     pub fn new(limits: &Limits) -> Self {
         Self {
             left: limits.clone(),
+            spooled: 0,
         }
+    }
+
+    /// A full budget for a message of `len` bytes that are too many to hold: its layers may take
+    /// three times that in temporaries, and may be hashed four times.
+    pub fn for_large(limits: &Limits, len: u64) -> Self {
+        let mut budget = Self::new(limits);
+        budget.spooled = len.saturating_mul(3);
+        budget.left.hashed_bytes = limits.hashed_bytes.max(len.saturating_mul(4));
+        budget
+    }
+
+    /// Spends `n` bytes of content that does not lie in memory (`limit-expanded`).
+    pub fn spooled_bytes(&mut self, n: u64) -> Result<(), LimitExceeded> {
+        let left = self.spooled.checked_sub(n);
+        self.spooled = left.ok_or(LimitExceeded("limit-expanded"))?;
+        Ok(())
     }
 
     /// How deep nesting may go.

@@ -2,8 +2,10 @@
 
 use std::io::{self, Read};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::origin::Origin;
+use crate::bulk::Bulk;
 use crate::error::{Error, Result};
 
 /// What one read of a message that is not in memory asks for.
@@ -50,17 +52,32 @@ impl Content {
     /// Its bytes as a stream of exactly [`Content::len`]: one that ends before is an
     /// [`io::ErrorKind::UnexpectedEof`]. Opened anew each time.
     pub fn reader(&self) -> Result<Box<dyn Read + Send + '_>> {
+        self.reader_from(0)
+    }
+
+    fn reader_from(&self, from: u64) -> Result<Box<dyn Read + Send + '_>> {
+        let from = from.min(self.len());
         match self {
-            Self::Bytes(bytes) => Ok(Box::new(bytes.as_slice())),
+            Self::Bytes(bytes) => Ok(Box::new(
+                usize::try_from(from)
+                    .ok()
+                    .and_then(|from| bytes.get(from..))
+                    .unwrap_or_default(),
+            )),
             Self::TooLarge {
                 origin,
                 offset,
                 len,
             } => Ok(Box::new(Exactly {
-                input: origin.open_at(*offset)?,
-                left: *len,
+                input: origin.open_at(offset.saturating_add(from))?,
+                left: len - from,
             })),
         }
+    }
+
+    /// Its bytes, to be read where they lie.
+    pub fn bulk(&self) -> Arc<dyn Bulk> {
+        Arc::new(self.clone())
     }
 
     /// Shows its bytes to `sink`, piece by piece, so that a large message costs no memory.
@@ -86,6 +103,19 @@ impl Content {
             };
             sink(buffer.get(..got).unwrap_or_default())?;
         }
+    }
+}
+
+impl Bulk for Content {
+    fn len(&self) -> u64 {
+        Self::len(self)
+    }
+
+    fn open_at(&self, from: u64) -> io::Result<Box<dyn Read + Send + '_>> {
+        self.reader_from(from).map_err(|error| match error {
+            Error::Io { source, .. } => source,
+            other => io::Error::other(other),
+        })
     }
 }
 

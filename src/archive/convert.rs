@@ -143,6 +143,7 @@ fn plain(kind: Kind, raw: &RawMessage, edits: Option<&[Piece]>) -> Option<Vec<u8
     for piece in edits {
         match piece {
             Piece::Owned(bytes) => plain.extend_from_slice(bytes),
+            Piece::Large(_) => return None,
             Piece::Source(range) => {
                 let bytes = source.get(range.clone())?;
                 // A range may begin within a line, which is not quoted there.

@@ -36,6 +36,7 @@ pub fn render(raw: &RawMessage, kind: Kind, edits: &[Piece]) -> Option<Rendered>
                 content.extend_from_slice(&quote(bytes, starts_line));
             }
             Piece::Owned(bytes) => content.extend_from_slice(bytes),
+            Piece::Large(_) => return None,
         }
     }
     if kind != Kind::Mbox {
@@ -43,7 +44,7 @@ pub fn render(raw: &RawMessage, kind: Kind, edits: &[Piece]) -> Option<Rendered>
         let is_mail = kind != Kind::Cms;
         return Some(Rendered {
             content: if is_mail {
-                correct_lengths(content)
+                with_lengths(content)
             } else {
                 content
             },
@@ -62,12 +63,13 @@ pub fn render(raw: &RawMessage, kind: Kind, edits: &[Piece]) -> Option<Rendered>
     }
     Some(Rendered {
         trail: trail(raw, source, &content, eol),
-        content: correct_lengths(content),
+        content: with_lengths(content),
     })
 }
 
-/// The separator behind `content`: as it was, and where the new content needs more, more.
-fn trail(raw: &RawMessage, source: &[u8], content: &[u8], eol: &[u8]) -> Vec<u8> {
+/// The separator behind `content`: as it was, and where the new content needs more, more. Of `source`
+/// and `content` the last three bytes are looked at.
+pub(super) fn trail(raw: &RawMessage, source: &[u8], content: &[u8], eol: &[u8]) -> Vec<u8> {
     let blank = |bytes: &[u8]| bytes.ends_with(b"\n\n") || bytes.ends_with(b"\n\r\n");
     if !content.ends_with(b"\n") {
         let separator = if raw.trail.is_empty() && !blank(source) {
@@ -128,12 +130,8 @@ pub fn unquote(bytes: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(out)
 }
 
-/// Makes `Content-Length` and `Lines` true, where there are such fields.
-fn correct_lengths(content: Vec<u8>) -> Vec<u8> {
-    let fields: Vec<_> = header::fields(&content)
-        .filter(|field| matches!(field.name, Known::ContentLength | Known::Lines))
-        .collect();
-    if fields.is_empty() {
+fn with_lengths(content: Vec<u8>) -> Vec<u8> {
+    if !states_lengths(&content) {
         return content;
     }
     let body = content
@@ -141,6 +139,20 @@ fn correct_lengths(content: Vec<u8>) -> Vec<u8> {
         .unwrap_or_default();
     let lines = memchr::memchr_iter(b'\n', body).count()
         + usize::from(!body.is_empty() && !body.ends_with(b"\n"));
+    let body = body.len() as u64;
+    correct_lengths(&content, lines as u64, body)
+}
+
+/// Whether a message's header has a `Content-Length` or `Lines`.
+pub(super) fn states_lengths(content: &[u8]) -> bool {
+    header::fields(content).any(|field| matches!(field.name, Known::ContentLength | Known::Lines))
+}
+
+/// Makes `Content-Length` and `Lines` true, where there are such fields. `content` may be a beginning that
+/// holds all of the header.
+pub(super) fn correct_lengths(content: &[u8], lines: u64, body: u64) -> Vec<u8> {
+    let fields = header::fields(content)
+        .filter(|field| matches!(field.name, Known::ContentLength | Known::Lines));
     let mut out = Vec::with_capacity(content.len() + 16);
     let mut copied = 0;
     for field in fields {
@@ -157,7 +169,7 @@ fn correct_lengths(content: Vec<u8>) -> Vec<u8> {
             if field.name == Known::Lines {
                 lines
             } else {
-                body.len()
+                body
             }
         );
         out.extend_from_slice(number.as_bytes());

@@ -17,7 +17,7 @@ pub(crate) use loose::files as loose_files;
 pub use renew::{Renewal, renew};
 
 use super::convert::Quoter;
-use super::{Kind, Mailbox, RawMessage, SourceFile, dialect, sniff};
+use super::{Content, Kind, Mailbox, RawMessage, SourceFile, dialect, large, sniff};
 use crate::error::{Error, Result};
 use crate::fsio::{self, File, Pending};
 use crate::message::rewrite::Piece;
@@ -257,11 +257,14 @@ pub fn write_beside(
 ) -> Result<Written> {
     let place = out.join(relative(name)?);
     make_folder_of(&place)?;
-    let rendered = dialect::render(raw, Kind::Eml, edits)
-        .ok_or_else(|| misuse(&place, "edits outside the message"))?;
-    on_content(&rendered.content);
-    fsio::write_atomic(&place, |file| file.write_all(&rendered.content))?;
-    let bytes = rendered.content.len() as u64;
+    let mut pending = Pending::create(&place)?;
+    let mut size = Ok(Size::default());
+    pending.write(|file| {
+        size = write_message(file, &place, raw, Kind::Eml, Some(edits), on_content);
+        Ok(())
+    })?;
+    let bytes = size?.content;
+    pending.finish()?;
     Ok(Written {
         mailbox: name.to_owned(),
         ordinal: 1,
@@ -273,7 +276,7 @@ pub fn write_beside(
 }
 
 /// What a message came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Size {
     /// The message.
     pub content: u64,
@@ -290,6 +293,9 @@ pub fn write_message(
     edits: Option<&[Piece]>,
     on_content: OnContent<'_>,
 ) -> Result<Size> {
+    if let (Content::TooLarge { .. }, Some(edits)) = (&raw.content, edits) {
+        return large::write(out, path, raw, kind, edits, on_content);
+    }
     let rendered = match edits {
         Some(edits) => Some(
             dialect::render(raw, kind, edits)

@@ -21,7 +21,6 @@ const LATER_OPTIONS: &[&str] = &[
     "--exclude",
     "--since",
     "--until",
-    "--max-message",
 ];
 
 /// Tells an error that ends the run. A reader of standard output that has gone away is not told.

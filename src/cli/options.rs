@@ -465,6 +465,9 @@ pub(crate) struct RunArgs {
     /// How many threads work [default: one a processor]
     #[arg(short = 'j', value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
     pub(crate) jobs: Option<u16>,
+    /// The largest message that is read into memory; larger ones are read in pieces [default: 128MiB]
+    #[arg(long, value_name = "SIZE", value_parser = values::size)]
+    pub(crate) max_message: Option<u64>,
 }
 
 /// How p7mill talks.

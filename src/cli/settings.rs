@@ -161,6 +161,8 @@ impl Settings {
         told_so("--clock", format!("{clock:?}"));
         told_so("--now", request.now.map(rfc3339).unwrap_or_default());
         told_so("--store", request.store.is_some().to_string());
+        let limits = limits(request.run);
+        told_so("--max-message", limits.message_bytes.to_string());
         // How many there are, and nothing that would help to guess them.
         let (passphrases, keys) = (secrets.passphrases().len(), secrets.keys().len());
         told_so("--message-passphrase-file", passphrases.to_string());
@@ -238,7 +240,7 @@ impl Settings {
             secrets,
             pool,
             cache: CertCache::new(),
-            limits: limits(request.run),
+            limits,
             now,
             clock,
         };
@@ -332,11 +334,16 @@ pub(crate) fn named(option: &str, error: Error) -> Error {
 }
 
 fn limits(run: Option<&RunArgs>) -> Limits {
-    let mut limits = Limits::default();
-    if let Some(ratio) = run.and_then(|run| run.max_unpack) {
-        limits.unpacked_ratio = ratio;
+    let limits = Limits::default();
+    Limits {
+        message_bytes: run
+            .and_then(|run| run.max_message)
+            .unwrap_or(limits.message_bytes),
+        unpacked_ratio: run
+            .and_then(|run| run.max_unpack)
+            .unwrap_or(limits.unpacked_ratio),
+        ..limits
     }
-    limits
 }
 
 fn threads(run: Option<&RunArgs>) -> usize {

@@ -59,6 +59,19 @@ pub(crate) fn accepted(word: &str) -> Result<Action, String> {
         })
 }
 
+/// Bytes: a number, or one with `KiB`, `MiB` or `GiB`; at least 1 KiB.
+pub(crate) fn size(word: &str) -> Result<u64, String> {
+    let (digits, shift) = [("KiB", 10), ("MiB", 20), ("GiB", 30)]
+        .into_iter()
+        .find_map(|(unit, shift)| Some((word.strip_suffix(unit)?, shift)))
+        .unwrap_or((word, 0));
+    let bytes = digits.parse::<u64>().ok();
+    bytes
+        .and_then(|bytes| bytes.checked_mul(1 << shift))
+        .filter(|bytes| *bytes >= 1 << 10)
+        .ok_or_else(|| "not a size of at least 1KiB, such as 64MiB".to_owned())
+}
+
 /// A file descriptor that is not one of the three that mail and messages go through.
 pub(crate) fn descriptor(word: &str) -> Result<u32, String> {
     match word.parse() {
@@ -98,5 +111,10 @@ mod tests {
         assert_eq!(cipher("auto"), Ok(Cipher::Auto));
         assert!(cipher("des").unwrap_err().contains("auto"));
         assert!(descriptor("1").is_err());
+        assert_eq!(size("2MiB"), Ok(2 << 20));
+        assert_eq!(size("4096"), Ok(4096));
+        for wrong in ["1023", "1 MiB", "MiB", "99999999999GiB", "-1KiB"] {
+            assert!(size(wrong).unwrap_err().contains("64MiB"), "{wrong}");
+        }
     }
 }

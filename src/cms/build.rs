@@ -24,19 +24,28 @@ pub fn enveloped_data(
     iv: &[u8],
     ciphertext: &[u8],
 ) -> Vec<u8> {
-    let algorithm = der::algorithm(cipher, Some(&der::octet_string(iv)));
-    let head = encrypted_content_head(&algorithm, ciphertext.len());
-    let version = der::integer(enveloped_version(recipients, false));
-    wrap(
-        oid::ENVELOPED_DATA,
-        &[
-            &version,
-            &der::set_of(tag::SET, recipients),
-            &head,
-            ciphertext,
-        ],
-    )
+    let mut out = enveloped_head(recipients, cipher, iv, ciphertext.len());
+    out.extend_from_slice(ciphertext);
+    out
 }
+
+/// What [`enveloped_data`] has before a ciphertext of `len` bytes, which ends it.
+pub fn enveloped_head(recipients: &[Vec<u8>], cipher: Oid<'_>, iv: &[u8], len: usize) -> Vec<u8> {
+    let algorithm = der::algorithm(cipher, Some(&der::octet_string(iv)));
+    let inside = [
+        der::integer(enveloped_version(recipients, false)),
+        der::set_of(tag::SET, recipients),
+        encrypted_content_head(&algorithm, len),
+    ]
+    .concat();
+    let mut out = wrapping_head(oid::ENVELOPED_DATA, inside.len() + len);
+    out.reserve_exact(inside.len() + len.min(MOST_RESERVED));
+    out.extend_from_slice(&inside);
+    out
+}
+
+/// Room that is made at once for a ciphertext that follows.
+const MOST_RESERVED: usize = 256 << 20;
 
 /// An AuthEnvelopedData `ContentInfo` around data, without attributes (RFC 5083 §2.1, RFC 5084 §3).
 /// `recipients` are whole `RecipientInfos`; the length of the tag is said unless it is the default, 12.
@@ -47,25 +56,37 @@ pub fn auth_enveloped_data(
     mac: &[u8],
     ciphertext: &[u8],
 ) -> Vec<u8> {
+    let (mut out, tail) = auth_enveloped_around(recipients, cipher, nonce, mac, ciphertext.len());
+    out.extend_from_slice(ciphertext);
+    out.extend_from_slice(&tail);
+    out
+}
+
+/// What [`auth_enveloped_data`] has before and behind a ciphertext of `len` bytes.
+pub fn auth_enveloped_around(
+    recipients: &[Vec<u8>],
+    cipher: Oid<'_>,
+    nonce: &[u8],
+    mac: &[u8],
+    len: usize,
+) -> (Vec<u8>, Vec<u8>) {
     let icv_len = if mac.len() == 12 {
         Vec::new()
     } else {
         der::integer(mac.len() as u64)
     };
     let parameters = der::sequence(&[&der::octet_string(nonce), &icv_len]);
-    let head = encrypted_content_head(&der::algorithm(cipher, Some(&parameters)), ciphertext.len());
-    let version = der::integer(0);
-    let recipients = der::set_of(tag::SET, recipients);
-    wrap(
-        oid::AUTH_ENVELOPED_DATA,
-        &[
-            &version,
-            &recipients,
-            &head,
-            ciphertext,
-            &der::octet_string(mac),
-        ],
-    )
+    let inside = [
+        der::integer(0),
+        der::set_of(tag::SET, recipients),
+        encrypted_content_head(&der::algorithm(cipher, Some(&parameters)), len),
+    ]
+    .concat();
+    let tail = der::octet_string(mac);
+    let mut out = wrapping_head(oid::AUTH_ENVELOPED_DATA, inside.len() + len + tail.len());
+    out.reserve_exact(inside.len() + len.min(MOST_RESERVED) + tail.len());
+    out.extend_from_slice(&inside);
+    (out, tail)
 }
 
 /// Everything of an `EncryptedContentInfo` but the ciphertext, which follows.
@@ -78,17 +99,6 @@ fn encrypted_content_head(algorithm: &[u8], ciphertext_len: usize) -> Vec<u8> {
         inside,
     ]
     .concat()
-}
-
-/// `ContentInfo`, `[0]` and SEQUENCE around `parts`, copied once.
-fn wrap(content_type: Oid<'_>, parts: &[&[u8]]) -> Vec<u8> {
-    let len = parts.iter().map(|part| part.len()).sum();
-    let mut out = wrapping_head(content_type, len);
-    out.reserve_exact(len);
-    for part in parts {
-        out.extend_from_slice(part);
-    }
-    out
 }
 
 /// The headers of `ContentInfo`, `[0]` and SEQUENCE around a body of `len` bytes.
@@ -139,36 +149,52 @@ pub fn with_recipients<'a>(
     }
 }
 
+/// The first of these pieces alone, where `tail` is the number of bytes behind it.
+pub fn head_for_recipients(
+    original: &ContentInfo<'_>,
+    recipients: &[Vec<u8>],
+    tail: usize,
+) -> Option<Vec<u8>> {
+    match &original.content {
+        Content::Enveloped(enveloped) => Some(enveloped.head_for(recipients, tail)),
+        Content::AuthEnveloped(enveloped) => Some(enveloped.head_for(recipients, tail)),
+        _ => None,
+    }
+}
+
 impl<'a> EnvelopedData<'a> {
-    /// See [`with_recipients`]. The version is that of RFC 5652 §6.1.
+    /// See [`with_recipients`].
     pub fn with_recipients(&self, recipients: &[Vec<u8>]) -> Vec<Cow<'a, [u8]>> {
+        let head = self.head_for(recipients, self.tail.len());
+        vec![Cow::Owned(head), Cow::Borrowed(self.tail)]
+    }
+
+    /// The version is that of RFC 5652 §6.1.
+    fn head_for(&self, recipients: &[Vec<u8>], tail: usize) -> Vec<u8> {
         let version = enveloped_version(recipients, self.unprotected_attributes.is_some());
-        new_head(oid::ENVELOPED_DATA, version, recipients, self.tail)
+        new_head(oid::ENVELOPED_DATA, version, recipients, tail)
     }
 }
 
 impl<'a> AuthEnvelopedData<'a> {
-    /// See [`with_recipients`]. The version is 0 (RFC 5083 §2.1).
+    /// See [`with_recipients`].
     pub fn with_recipients(&self, recipients: &[Vec<u8>]) -> Vec<Cow<'a, [u8]>> {
-        new_head(oid::AUTH_ENVELOPED_DATA, 0, recipients, self.tail)
+        let head = self.head_for(recipients, self.tail.len());
+        vec![Cow::Owned(head), Cow::Borrowed(self.tail)]
+    }
+
+    /// The version is 0 (RFC 5083 §2.1).
+    #[expect(clippy::unused_self, reason = "the twin of EnvelopedData's")]
+    fn head_for(&self, recipients: &[Vec<u8>], tail: usize) -> Vec<u8> {
+        new_head(oid::AUTH_ENVELOPED_DATA, 0, recipients, tail)
     }
 }
 
-/// A head with definite lengths in front of `tail`, whose elements close themselves, in whatever
-/// form they came.
-fn new_head<'a>(
-    content_type: Oid<'_>,
-    version: u64,
-    recipients: &[Vec<u8>],
-    tail: &'a [u8],
-) -> Vec<Cow<'a, [u8]>> {
+/// A head with definite lengths in front of a tail of so many bytes, whose elements close themselves,
+/// in whatever form they came.
+fn new_head(content_type: Oid<'_>, version: u64, recipients: &[Vec<u8>], tail: usize) -> Vec<u8> {
     let inside = [der::integer(version), der::set_of(tag::SET, recipients)].concat();
-    let head = [
-        wrapping_head(content_type, inside.len() + tail.len()),
-        inside,
-    ]
-    .concat();
-    vec![Cow::Owned(head), Cow::Borrowed(tail)]
+    [wrapping_head(content_type, inside.len() + tail), inside].concat()
 }
 
 /// IssuerAndSerialNumber (RFC 5652 §10.2.4).

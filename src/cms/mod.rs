@@ -16,6 +16,7 @@
 //! | [`capabilities`] | what a program says it reads |
 //! | [`claims`] | what signed attributes say of certificate, algorithms and other signatures |
 //! | [`parameters`] | algorithm parameters |
+//! | [`outline`] | an object too large to hold, without its content |
 //! | [`time`] | ASN.1 times as Unix seconds |
 //! | [`build`] | enveloped objects, and new recipients around an untouched ciphertext |
 //! | [`signing`] | signed objects, and the attributes they sign |
@@ -35,6 +36,7 @@ pub mod der;
 pub mod enveloped;
 pub mod octets;
 pub mod oid;
+pub mod outline;
 pub mod parameters;
 pub mod recipients;
 pub mod signers;

@@ -17,10 +17,12 @@ use crate::cms::parameters;
 
 mod aead;
 mod cbc;
+mod stream;
 
 pub use aead::{decrypt_aead, encrypt_gcm};
 pub(crate) use cbc::cbc_context;
 pub use cbc::{decrypt_cbc, encrypt_cbc, prove_cbc};
+pub use stream::{Decryption, Encryption};
 
 /// OpenSSL counts in `int`: longer input goes in pieces.
 const PIECE: usize = 1 << 30;
@@ -291,7 +293,7 @@ impl ContentCipher {
     }
 
     /// CCM has to be told the lengths before, and takes its input in one piece.
-    const fn is_ccm(self) -> bool {
+    pub const fn is_ccm(self) -> bool {
         matches!(self, Self::Aes128Ccm | Self::Aes192Ccm | Self::Aes256Ccm)
     }
 

@@ -217,10 +217,8 @@ impl<'a> Committer<'a> {
                 let mut hasher = Hasher::new(Digest::Sha256);
                 let written =
                     writer.append(&milled.raw, Some(edits), &mut |bytes| hasher.update(bytes))?;
-                if let (Some(originals), Some(bytes)) =
-                    (&mut output.originals, milled.raw.content.bytes())
-                {
-                    originals.keep(&in_sha256, bytes)?;
+                if let Some(originals) = &mut output.originals {
+                    originals.keep(&in_sha256, &milled.raw.content)?;
                 }
                 (written, hex(&hasher.finish()))
             }

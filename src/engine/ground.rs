@@ -56,6 +56,11 @@ impl Layout {
         self.own().join("redaction.key")
     }
 
+    /// Where plaintexts too large to hold lie until they are written, without a name.
+    pub(super) fn scratch(&self) -> PathBuf {
+        self.own()
+    }
+
     pub(super) fn staging(&self) -> PathBuf {
         self.own().join("parts")
     }

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::ground::{Layout, ORIGINALS};
+use crate::archive::Content;
 use crate::error::{Error, Result};
 use crate::fsio;
 
@@ -49,21 +50,20 @@ impl Originals {
         }
     }
 
-    /// Keeps `bytes`, whose SHA-256 this is. One that is there already, whole, is success.
-    pub(super) fn keep(&mut self, sha256: &str, bytes: &[u8]) -> Result<()> {
+    /// Keeps a message whose SHA-256 this is. One that is there already, whole, is success.
+    pub(super) fn keep(&mut self, sha256: &str, content: &Content) -> Result<()> {
         let place = self.out.join(name(sha256));
         let there = std::fs::symlink_metadata(&place)
-            .is_ok_and(|found| found.is_file() && found.len() == bytes.len() as u64)
-            && fsio::read(&place)? == bytes;
+            .is_ok_and(|found| found.is_file() && found.len() == content.len())
+            && super::proof::hash_file(&place)? == sha256;
         if there || self.pending.contains(&place) {
             return Ok(());
         }
         fsio::create_dir_all(place.parent().unwrap_or(&self.out))?;
         let temp = fsio::temp_beside(&place);
         self.pending.insert(place);
-        fsio::create(&temp)?
-            .write_all(bytes)
-            .map_err(Error::io("write", &temp))
+        let mut file = fsio::create(&temp)?;
+        content.each_piece(&mut |piece| file.write_all(piece).map_err(Error::io("write", &temp)))
     }
 
     /// Makes everything kept so far durable and gives it its name.

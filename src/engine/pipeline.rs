@@ -4,13 +4,17 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::reporter::Reporter;
-use super::walker::{Batch, Closed, Step};
+use super::walker::{Batch, Closed, Held, Step};
 use crate::archive::{Content, Kind, Mailbox, RawMessage, SourceFile};
+use crate::bulk::{self, Bulk, Stoppable};
 use crate::crypto::digest::{Digest, Hasher, sha256};
 use crate::error::{Error, Result};
+use crate::fsio::Scratch;
+use crate::limits::Limits;
+use crate::message::condensed::{Condensed, Root};
 use crate::ops::outcome::Outcome;
 use crate::ops::{self, Input};
 
@@ -18,8 +22,8 @@ use crate::ops::{self, Input};
 const IN_FLIGHT_BYTES: u64 = 256 << 20;
 /// Steps between reader and committer.
 const IN_FLIGHT_STEPS: usize = 1024;
-/// Of a message that is too large to be read, this much is looked at for its header.
-const HEAD_BYTES: u64 = 64 << 10;
+/// Of a message whose structure is too large to hold, this much is looked at for its header.
+const HEAD_BYTES: usize = 64 << 10;
 
 /// What is done with each message.
 pub type Process<'a> = dyn Fn(&Input<'_>) -> Outcome + Sync + 'a;
@@ -42,71 +46,94 @@ pub(super) trait Sink<'a> {
     fn file(&mut self, file: &'a SourceFile) -> Result<()>;
 }
 
+/// What the container says of a message.
+fn described(raw: &RawMessage, kind: Kind) -> Input<'static> {
+    Input {
+        received: raw.meta.received,
+        quoting: raw.meta.quoting,
+        cms: kind == Kind::Cms,
+        ..Input::of(&[])
+    }
+}
+
+fn hashed(content: &Content) -> Result<[u8; 32]> {
+    let mut hasher = Hasher::new(Digest::Sha256);
+    content.each_piece(&mut |piece| {
+        hasher.update(piece);
+        Ok(())
+    })?;
+    Ok(hasher.finish().try_into().unwrap_or_default())
+}
+
 /// What every worker needs.
 pub(super) struct Mill<'a> {
     pub(super) process: &'a Process<'a>,
+    limits: &'a Limits,
+    /// Where large plaintexts may lie until they are written.
+    scratch: Option<Scratch>,
     pub(super) hash: bool,
     pub(super) reporter: &'a dyn Reporter,
     /// Set where nobody waits for results any more.
-    cancelled: AtomicBool,
+    cancelled: Arc<AtomicBool>,
 }
 
 impl<'a> Mill<'a> {
-    pub(super) fn new(process: &'a Process<'a>, hash: bool, reporter: &'a dyn Reporter) -> Self {
+    pub(super) fn new(
+        process: &'a Process<'a>,
+        limits: &'a Limits,
+        scratch: Option<Scratch>,
+        hash: bool,
+        reporter: &'a dyn Reporter,
+    ) -> Self {
         Self {
             process,
+            limits,
+            scratch,
             hash,
             reporter,
-            cancelled: AtomicBool::new(false),
+            cancelled: Arc::new(AtomicBool::new(false)),
         }
     }
 
     fn batch(&self, batch: Batch) -> Result<Vec<Milled>> {
-        let Batch {
-            messages,
-            kind,
-            known,
-        } = batch;
+        let Batch { messages, held } = batch;
         let mut milled = Vec::with_capacity(messages.len());
         for raw in messages {
             if self.cancelled.load(Ordering::Relaxed) {
                 break;
             }
-            milled.push(self.message(raw, kind, known)?);
+            milled.push(self.message(raw, held)?);
         }
         Ok(milled)
     }
 
     /// One message.
-    pub(super) fn message(&self, raw: RawMessage, kind: Kind, known: bool) -> Result<Milled> {
+    pub(super) fn message(&self, raw: RawMessage, held: Held) -> Result<Milled> {
+        let Held { kind, known, .. } = held;
         let hash = self.hash || known;
         let (sha256, outcome) = match &raw.content {
             Content::Bytes(bytes) => {
                 let input = Input {
                     bytes,
-                    received: raw.meta.received,
-                    quoting: raw.meta.quoting,
-                    cms: kind == Kind::Cms,
+                    large: None,
+                    ..described(&raw, kind)
                 };
                 let hashed = hash.then(|| sha256(bytes));
                 (hashed, (!known).then(|| self.guarded(&input)))
             }
-            Content::TooLarge { len, .. } => {
-                let mut hasher = hash.then(|| Hasher::new(Digest::Sha256));
-                let mut head = Vec::new();
-                let wanted = if hash { *len } else { HEAD_BYTES.min(*len) };
-                raw.content.first_pieces(wanted, &mut |bytes| {
-                    let room = usize::try_from(HEAD_BYTES)
-                        .unwrap_or(usize::MAX)
-                        .saturating_sub(head.len());
-                    head.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
-                    if let Some(hasher) = &mut hasher {
-                        hasher.update(bytes);
-                    }
-                    Ok(())
-                })?;
-                let hashed = hasher.and_then(|hasher| hasher.finish().try_into().ok());
-                (hashed, (!known).then(|| ops::too_large(&head)))
+            Content::TooLarge { origin, .. } => {
+                let sha256 = if hash {
+                    Some(hashed(&raw.content)?)
+                } else {
+                    None
+                };
+                let outcome = if known {
+                    None
+                } else {
+                    let found = self.large(&raw, held, sha256);
+                    Some(found.map_err(Error::io("stream through", origin.path()))?)
+                };
+                (sha256, outcome)
             }
         };
         Ok(Milled {
@@ -114,6 +141,39 @@ impl<'a> Mill<'a> {
             kind,
             sha256,
             outcome,
+        })
+    }
+
+    /// A message that is too large to hold.
+    fn large(
+        &self,
+        raw: &RawMessage,
+        held: Held,
+        sha256: Option<[u8; 32]>,
+    ) -> std::io::Result<Outcome> {
+        // Its temporaries are read between two readings of it.
+        let stopped = Arc::clone(&self.cancelled);
+        let whole: Arc<dyn Bulk> = Arc::new(Stoppable::new(raw.content.bulk(), stopped));
+        let Ok(condensed) = Condensed::of(Arc::clone(&whole), Root::Message, self.limits)? else {
+            return Ok(ops::too_large(&bulk::head(&*whole, HEAD_BYTES)?));
+        };
+        let input = Input {
+            bytes: &condensed.bytes,
+            large: Some(ops::Large {
+                condensed: &condensed,
+                sha256,
+                scratch: self.scratch.as_ref().filter(|_| !held.converts),
+            }),
+            ..described(raw, held.kind)
+        };
+        let mut outcome = self.guarded(&input);
+        if let Some(trouble) = outcome.trouble.take() {
+            return Err(trouble);
+        }
+        // What is written in another form is put together in memory.
+        Ok(match outcome.edits {
+            Some(_) if held.converts => ops::left_alone(outcome, "limit-message"),
+            _ => outcome,
         })
     }
 
@@ -140,14 +200,10 @@ pub(super) fn sequential<'a>(
         mill.check_interrupt()?;
         match step? {
             Step::Open(mailbox) => sink.open(mailbox)?,
-            Step::Batch(Batch {
-                messages,
-                kind,
-                known,
-            }) => {
+            Step::Batch(Batch { messages, held }) => {
                 for raw in messages {
                     mill.check_interrupt()?;
-                    sink.message(mill.message(raw, kind, known)?)?;
+                    sink.message(mill.message(raw, held)?)?;
                 }
             }
             Step::Close(closed) => sink.close(closed)?,

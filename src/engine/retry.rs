@@ -121,7 +121,7 @@ fn note(
         job.originals.then(|| Originals::new(&staging)),
     )?;
     let stamped = |input: &crate::ops::Input<'_>| super::run::stamped(job.stamp, process, input);
-    let mill = Mill::new(&stamped, false, reporter);
+    let mill = Mill::new(&stamped, &context.limits, None, false, reporter);
     if job.threads > 1 {
         pipeline::parallel(walk, &mill, job.threads, &mut renewer)?;
     } else {

@@ -17,6 +17,7 @@ use crate::archive::{self, Found, Kind};
 use crate::cert::policy::Profile;
 use crate::cert::{Crl, Trust};
 use crate::error::{Error, Result};
+use crate::fsio::Scratch;
 use crate::ops::outcome::{Action, Outcome};
 use crate::ops::{self, Context};
 use crate::report::html::Told;
@@ -255,17 +256,24 @@ impl Run<'_> {
         });
         self.reporter
             .begin(Some(found.files.iter().map(|file| file.bytes).sum()));
-        let milled = self.mill_all(&found, output, journal);
+        let scratch = layout.map(|layout| Scratch::new(layout.scratch()));
+        let milled = self.mill_all(&found, output, scratch, journal);
         self.reporter.end();
         milled
     }
 
-    fn mill_all(&self, found: &Found, output: Option<Output>, journal: Journal) -> Result<Journal> {
+    fn mill_all(
+        &self,
+        found: &Found,
+        output: Option<Output>,
+        scratch: Option<Scratch>,
+        journal: Journal,
+    ) -> Result<Journal> {
         let limits = &self.context.limits;
         let mut committer = Committer::new(journal, output, limits, self.hash, self.reporter)?;
         let walker = Walker::new(found, limits, self.hash, committer.known());
         let stamped = |input: &ops::Input<'_>| stamped(self.job.stamp, self.process, input);
-        let mill = Mill::new(&stamped, self.hash, self.reporter);
+        let mill = Mill::new(&stamped, limits, scratch, self.hash, self.reporter);
         let done = if self.job.threads > 1 {
             pipeline::parallel(walker, &mill, self.job.threads, &mut committer)
         } else {

@@ -10,6 +10,7 @@ use super::journal::{Entry, Journal, MailboxDone};
 use super::pipeline::{Mill, Process, Sink as _};
 use super::reporter::Reporter;
 use super::run::{Finished, Job, stamped};
+use super::walker::Held;
 use crate::archive::{self, Kind, RawMessage, STDIN_NAME, write::write_message};
 use crate::crypto::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
@@ -52,7 +53,7 @@ pub(super) fn stream_with(
     let journal = Journal::temporary(&job.header())?;
     let mut committer = Committer::new(journal, None, &context.limits, job.hash, reporter)?;
     let stamped = |input: &ops::Input<'_>| stamped(job.stamp, process, input);
-    let mill = Mill::new(&stamped, job.hash, reporter);
+    let mill = Mill::new(&stamped, &context.limits, None, job.hash, reporter);
     let mut hasher = Hasher::new(Digest::Sha256);
     let (mut count, mut bytes) = (0, 0);
     let mut only = None;
@@ -67,7 +68,12 @@ pub(super) fn stream_with(
             hasher.update(stretch);
             bytes += stretch.len() as u64;
         }
-        let milled = mill.message(raw, kind, false)?;
+        let held = Held {
+            kind,
+            converts: false,
+            known: false,
+        };
+        let milled = mill.message(raw, held)?;
         let outcome = milled.outcome.as_ref();
         let withheld = job.withholds && outcome.is_none_or(fails);
         if let Some(output) = output.as_deref_mut().filter(|_| !withheld) {

@@ -27,21 +27,30 @@ pub(super) enum Step<'a> {
 /// Messages of one mailbox, in order.
 pub(super) struct Batch {
     pub(super) messages: Vec<RawMessage>,
+    pub(super) held: Held,
+}
+
+/// What the messages of a batch have in common.
+#[derive(Clone, Copy)]
+pub(super) struct Held {
+    /// How they are stored.
     pub(super) kind: Kind,
+    /// Whether they are written in the form of another kind of mailbox.
+    pub(super) converts: bool,
     /// Whether the journal holds them already: they are only compared with it.
     pub(super) known: bool,
 }
 
 impl Batch {
-    /// What it weighs in memory.
+    /// What it weighs in memory; a message that is not held counts too, so that only one is worked on
+    /// at a time.
     pub(super) fn weight(&self) -> u64 {
         self.messages.iter().map(weight).sum()
     }
 }
 
 fn weight(raw: &RawMessage) -> u64 {
-    let content = raw.content.bytes().map_or(0, <[u8]>::len);
-    (content + raw.lead.len() + raw.trail.len() + 512) as u64
+    raw.content.len() + (raw.lead.len() + raw.trail.len() + 512) as u64
 }
 
 /// A mailbox that was read to its end, or as far as it goes.
@@ -153,8 +162,11 @@ impl<'a> Current<'a> {
         };
         let mut batch = Batch {
             messages: Vec::new(),
-            kind: self.mailbox.kind,
-            known: known > 0,
+            held: Held {
+                kind: self.mailbox.kind,
+                converts: self.mailbox.converts(),
+                known: known > 0,
+            },
         };
         let mut bytes = 0;
         while batch.messages.len() < most {

@@ -2,6 +2,7 @@
 //! byte range of the message; nothing here copies a body, recurses on input or reads a clock.
 
 pub mod addresses;
+pub mod condensed;
 pub mod content_type;
 pub mod decode;
 pub mod headers;
@@ -11,6 +12,7 @@ mod hostile;
 mod laws;
 mod params;
 pub mod parts;
+pub mod recoded;
 pub mod rewrite;
 pub mod tnef;
 pub mod transfer;

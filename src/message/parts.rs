@@ -6,11 +6,14 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use memchr::{memchr, memmem};
 
+use super::condensed::Condensed;
 use super::content_type::{ContentType, Encoding, encoding, file_name_of};
 use super::headers::{Headers, Mode};
+use crate::bulk::Bulk;
 use crate::limits::{Budget, LimitExceeded, Limits};
 
 /// Something about a part's structure that a judge of it may want to know.
@@ -66,6 +69,8 @@ pub struct Tree<'a> {
     pub parts: Vec<Part>,
     /// What ended the walk early; parts that follow are then missing and the open ones too long.
     pub limit: Option<LimitExceeded>,
+    /// Where `bytes` are not all of the message: all of it, and what was left out.
+    pub condensed: Option<&'a Condensed>,
 }
 
 impl<'a> Tree<'a> {
@@ -88,6 +93,19 @@ impl<'a> Tree<'a> {
     /// A part's body as it stands in the message.
     pub fn body(&self, part: &Part) -> &'a [u8] {
         self.bytes.get(part.body.clone()).unwrap_or_default()
+    }
+
+    /// How many bytes a range of [`Tree::bytes`] has in the whole message.
+    pub fn real_len(&self, range: &Range<usize>) -> u64 {
+        self.condensed
+            .map_or(range.len() as u64, |condensed| condensed.real_len(range))
+    }
+
+    /// All bytes of a range of [`Tree::bytes`], where some were left out.
+    pub fn stretch(&self, range: &Range<usize>) -> Option<Arc<dyn Bulk>> {
+        self.condensed
+            .filter(|condensed| condensed.has_gap(range))
+            .map(|condensed| condensed.stretch(range))
     }
 
     /// The first part of that section.
@@ -233,6 +251,7 @@ impl<'a> Walk<'a> {
             bytes: self.bytes,
             parts: self.parts,
             limit,
+            condensed: None,
         }
     }
 
@@ -415,7 +434,7 @@ fn section(parent: Option<&Part>, inherits: bool) -> String {
 }
 
 /// The boundary parameter, where it can be one: not empty, no line end in it.
-fn usable_boundary(content_type: &ContentType) -> Option<&str> {
+pub(super) fn usable_boundary(content_type: &ContentType) -> Option<&str> {
     if !content_type.is_multipart() {
         return None;
     }

@@ -1,20 +1,39 @@
 //! Edits: a changed message as ranges of its source and owned pieces.
 
+use std::io::Read as _;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::headers::{Headers, LineEnding, without_junk};
 use super::parts::Part;
+use crate::bulk::{Bulk, Stretch};
 
 /// A stretch of a changed message.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Piece {
     /// Bytes of the message as stored.
     Source(Range<usize>),
     /// New bytes.
     Owned(Vec<u8>),
+    /// New bytes, too many to hold.
+    Large(Arc<dyn Bulk>),
 }
 
-/// The changed message. A range that is not in `source` gives nothing.
+impl PartialEq for Piece {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Source(one), Self::Source(other)) => one == other,
+            (Self::Owned(one), Self::Owned(other)) => one == other,
+            (Self::Large(one), Self::Large(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Piece {}
+
+/// The changed message, in memory. A range that is not in `source`, and what cannot be read, gives
+/// nothing.
 pub fn apply(source: &[u8], pieces: &[Piece]) -> Vec<u8> {
     let mut out = Vec::with_capacity(len(pieces));
     for piece in pieces {
@@ -23,6 +42,11 @@ pub fn apply(source: &[u8], pieces: &[Piece]) -> Vec<u8> {
                 out.extend_from_slice(source.get(range.clone()).unwrap_or_default());
             }
             Piece::Owned(bytes) => out.extend_from_slice(bytes),
+            Piece::Large(bulk) => {
+                let _ = bulk
+                    .open_at(0)
+                    .and_then(|mut all| all.read_to_end(&mut out));
+            }
         }
     }
     out
@@ -35,6 +59,7 @@ pub fn len(pieces: &[Piece]) -> usize {
         .map(|piece| match piece {
             Piece::Source(range) => range.len(),
             Piece::Owned(bytes) => bytes.len(),
+            Piece::Large(bulk) => usize::try_from(bulk.len()).unwrap_or(0),
         })
         .sum()
 }
@@ -90,6 +115,32 @@ pub fn replace_root_and(
     entity: &[u8],
     edits: &[HeaderEdit],
 ) -> Vec<Piece> {
+    let (mut pieces, body) = replace_header(message, headers, entity, edits);
+    pieces.owned(entity.get(body..).unwrap_or_default().to_vec());
+    pieces.0
+}
+
+/// [`replace_root_and`] for an entity that is too large to hold; `head` is its beginning, which holds
+/// all of its header.
+pub fn replace_root_with_large(
+    message: &[u8],
+    headers: &Headers<'_>,
+    (head, entity): (&[u8], &Arc<dyn Bulk>),
+    edits: &[HeaderEdit],
+) -> Vec<Piece> {
+    let (mut pieces, body) = replace_header(message, headers, head, edits);
+    let body = Stretch::new(Arc::clone(entity), body as u64..entity.len());
+    pieces.0.push(Piece::Large(Arc::new(body)));
+    pieces.0
+}
+
+/// Everything of the changed message up to its body, and where that begins in `entity`.
+fn replace_header(
+    message: &[u8],
+    headers: &Headers<'_>,
+    entity: &[u8],
+    edits: &[HeaderEdit],
+) -> (Pieces, usize) {
     let ending = headers.line_ending();
     let inner = EntityView::of(entity);
     let mut block = Vec::new();
@@ -166,9 +217,7 @@ pub fn replace_root_and(
     } else {
         outer.keep(headers.end()..headers.body_start());
     }
-    let mut pieces = outer.pieces;
-    pieces.owned(inner.body.to_vec());
-    pieces.0
+    (outer.pieces, inner.body)
 }
 
 /// Puts `new_entity` in the place of a part; every other byte stays. Where the source has no line
@@ -271,7 +320,8 @@ fn transfer_word(bytes: &[u8]) -> Option<&'static [u8]> {
 /// An entity as its Content-* fields and its body.
 struct EntityView<'a> {
     content_fields: Vec<&'a [u8]>,
-    body: &'a [u8],
+    /// Where its body begins.
+    body: usize,
 }
 
 impl<'a> EntityView<'a> {
@@ -288,7 +338,7 @@ impl<'a> EntityView<'a> {
         let body_start = if has_header { headers.body_start() } else { 0 };
         Self {
             content_fields,
-            body: entity.get(body_start..).unwrap_or_default(),
+            body: body_start,
         }
     }
 }

@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use base64_simd::{AsOut as _, STANDARD};
-use memchr::{memchr, memchr_iter, memmem};
+use base64_simd::STANDARD;
+use memchr::{memchr, memchr_iter, memmem, memrchr};
 
 pub use super::content_type::Encoding;
 use super::headers::LineEnding;
 
 /// Bytes that one line of base64 holds: 76 columns.
-const LINE_BYTES: usize = 57;
+pub(super) const LINE_BYTES: usize = 57;
 
 /// A line of nothing but base64 characters and at least this long is data, not text.
 const LONG_LINE: usize = 40;
@@ -56,56 +56,207 @@ pub fn decode(encoding: Encoding, body: &[u8]) -> Result<Decoded<'_>, Malformed>
 /// relays put in at line ends, a header that was left in. For what shows by itself where it
 /// ends, as a CMS object does: a footer's letters are decoded with it.
 pub fn base64_among_others(body: &[u8]) -> Vec<u8> {
-    let mut state = Base64::new(body.len());
-    for byte in body.iter().filter(|byte| alphabet(**byte).is_some()) {
-        state.byte(*byte);
-    }
-    state.finish().bytes.into_owned()
+    let mut out = Vec::with_capacity(body.len() / 4 * 3 + 3);
+    let mut state = Base64::default();
+    state.push_letters(body, &mut out);
+    // Letters alone are never malformed.
+    let _ = state.finish(&mut out);
+    out
 }
 
 fn base64(body: &[u8]) -> Result<Decoded<'_>, Malformed> {
-    let mut state = Base64::new(body.len());
-    let mut at = 0;
-    while at < body.len() {
-        let rest = body.get(at..).unwrap_or_default();
-        let next = at + memchr(b'\n', rest).map_or(rest.len(), |end| end + 1);
-        let line = body.get(at..next).unwrap_or_default().trim_ascii();
-        if !state.line(line) {
-            return state.foreign_text(body.get(next..).unwrap_or_default());
-        }
-        at = next;
-    }
-    Ok(state.finish())
+    let mut out = Vec::with_capacity(body.len() / 4 * 3 + 3);
+    let mut state = Base64::default();
+    state.push(body, &mut out);
+    state.finish(&mut out).map(|end| end.of(out))
 }
 
-/// Decodes line by line: whole quanta at SIMD speed, the rest byte by byte.
+/// Where the data of a body ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct End {
+    /// Bytes of content; what was given out beyond them is a footer's.
+    pub len: u64,
+    /// As in [`Decoded`].
+    pub trailing_text: bool,
+}
+
+impl End {
+    fn of<'a>(self, mut out: Vec<u8>) -> Decoded<'a> {
+        out.truncate(usize::try_from(self.len).unwrap_or(usize::MAX));
+        Decoded {
+            bytes: out.into(),
+            trailing_text: self.trailing_text,
+        }
+    }
+}
+
+/// One way to read a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// As its encoding says: see [`decode`].
+    As(Encoding),
+    /// See [`base64_among_others`].
+    AmongOthers,
+}
+
+/// Decodes a body that comes in pieces.
+#[derive(Debug)]
+pub struct Decoder {
+    given: u64,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Identity,
+    /// A line that is not whole yet.
+    QuotedPrintable(Vec<u8>),
+    Base64(Base64),
+    AmongOthers(Base64),
+    Failed(Malformed),
+}
+
+/// A line of quoted-printable that comes in pieces is no longer.
+const LONGEST_LINE: usize = 1 << 20;
+
+impl Decoder {
+    /// Begins a body.
+    pub fn new(way: Way) -> Self {
+        let state = match way {
+            Way::As(Encoding::Identity | Encoding::Binary) => State::Identity,
+            Way::As(Encoding::QuotedPrintable) => State::QuotedPrintable(Vec::new()),
+            Way::As(Encoding::Base64) => State::Base64(Base64::default()),
+            Way::As(Encoding::Unknown) => State::Failed(Malformed("unknown transfer encoding")),
+            Way::AmongOthers => State::AmongOthers(Base64::default()),
+        };
+        Self { given: 0, state }
+    }
+
+    /// Takes a piece, and appends what it holds to `out`.
+    pub fn push(&mut self, piece: &[u8], out: &mut Vec<u8>) {
+        let before = out.len();
+        match &mut self.state {
+            State::Identity => out.extend_from_slice(piece),
+            State::QuotedPrintable(line) => {
+                line.extend_from_slice(piece);
+                let whole = memrchr(b'\n', line).map_or(0, |at| at + 1);
+                out.extend_from_slice(&quoted_printable(line.get(..whole).unwrap_or_default()));
+                line.drain(..whole);
+                if line.len() > LONGEST_LINE {
+                    self.state = State::Failed(Malformed("a line too long to be read"));
+                }
+            }
+            State::Base64(state) => state.push(piece, out),
+            State::AmongOthers(state) => state.push_letters(piece, out),
+            State::Failed(_) => {}
+        }
+        self.given += (out.len() - before) as u64;
+    }
+
+    /// Ends the body; appends what is left of it.
+    pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<End, Malformed> {
+        let before = out.len();
+        match &mut self.state {
+            State::Identity => {}
+            State::QuotedPrintable(line) => out.extend_from_slice(&quoted_printable(line)),
+            State::Base64(state) | State::AmongOthers(state) => return state.finish(out),
+            State::Failed(problem) => return Err(*problem),
+        }
+        Ok(End {
+            len: self.given + (out.len() - before) as u64,
+            trailing_text: false,
+        })
+    }
+}
+
+/// Decodes as the lines come: whole quanta at SIMD speed, the rest byte by byte.
+#[derive(Debug, Default)]
 struct Base64 {
-    out: Vec<u8>,
-    len: usize,
+    len: u64,
     /// Characters of an incomplete quantum.
     pending: u32,
     held: u8,
-    /// Where the last padded piece ended in `out`.
-    padded: Option<usize>,
-
-    /// Where `out` stood when the data could last have been over.
-    checkpoint: Option<usize>,
+    /// How much had been decoded where the last padded piece ended.
+    padded: Option<u64>,
+    /// The same where the data could last have been over.
+    checkpoint: Option<u64>,
+    /// Something of the current line was seen that is no white space.
+    in_line: bool,
+    /// What follows the data.
+    foreign: Option<Foreign>,
 }
 
-impl Base64 {
-    fn new(encoded: usize) -> Self {
-        Self {
-            out: vec![0; encoded / 4 * 3 + 3],
-            len: 0,
-            pending: 0,
-            held: 0,
-            padded: None,
-            checkpoint: None,
+/// Lines behind the data, none of which may be data.
+#[derive(Debug, Default)]
+struct Foreign {
+    /// Base64 characters of the line, and what else was seen of it.
+    letters: usize,
+    spaced: bool,
+    other: bool,
+    found_data: bool,
+}
+
+impl Foreign {
+    fn byte(&mut self, byte: u8) {
+        if byte == b'\n' {
+            self.end_line();
+        } else if alphabet(byte).is_some() {
+            self.other |= self.spaced;
+            self.letters += 1;
+        } else if byte.is_ascii_whitespace() {
+            self.spaced |= self.letters > 0;
+        } else {
+            self.other = true;
         }
     }
 
-    /// Takes one trimmed line; `false` at a character that is not base64.
-    fn line(&mut self, line: &[u8]) -> bool {
+    fn end_line(&mut self) {
+        self.found_data |= self.letters >= LONG_LINE && !self.other;
+        (self.letters, self.spaced, self.other) = (0, false, false);
+    }
+}
+
+impl Base64 {
+    /// Takes what comes next.
+    fn push(&mut self, mut rest: &[u8], out: &mut Vec<u8>) {
+        while !rest.is_empty() {
+            if let Some(foreign) = &mut self.foreign {
+                for byte in rest {
+                    foreign.byte(*byte);
+                }
+                return;
+            }
+            let end = memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+            let (line, after) = rest.split_at_checked(end).unwrap_or((rest, &[]));
+            rest = after;
+            let ends = line.ends_with(b"\n");
+            let text = if self.in_line {
+                line.trim_ascii_end()
+            } else {
+                line.trim_ascii()
+            };
+            if !self.in_line && (ends || !text.is_empty()) {
+                self.begin_line(text);
+            }
+            self.in_line = !ends && (self.in_line || !text.is_empty());
+            if !self.line(text, out) {
+                // The line is judged as a whole: its rest is neither data nor a line of the footer.
+                self.foreign = Some(Foreign {
+                    other: !ends,
+                    ..Foreign::default()
+                });
+            }
+        }
+    }
+
+    /// The same where everything that is no base64 character is passed over.
+    fn push_letters(&mut self, piece: &[u8], out: &mut Vec<u8>) {
+        for byte in piece.iter().filter(|byte| alphabet(**byte).is_some()) {
+            self.byte(*byte, out);
+        }
+    }
+
+    fn begin_line(&mut self, line: &[u8]) {
         let could_be_over = self.held == 0 && self.len > 0;
         if could_be_over
             && (line.is_empty()
@@ -113,26 +264,29 @@ impl Base64 {
         {
             self.checkpoint = Some(self.len);
         }
-        if self.held == 0
-            && !line.is_empty()
-            && line.len().is_multiple_of(4)
-            && let Some(room) = self.out.get_mut(self.len..)
-            && room.len() >= line.len() / 4 * 3
-            && let Ok(decoded) = STANDARD.decode(line, room.as_out())
-        {
-            self.len += decoded.len();
-            if line.ends_with(b"=") {
-                self.piece_is_over();
-            }
-            return true;
-        }
-        line.iter().all(|byte| self.byte(*byte))
     }
 
-    fn byte(&mut self, byte: u8) -> bool {
+    /// Takes a line or a piece of one; `false` at a character that is not base64.
+    fn line(&mut self, mut line: &[u8], out: &mut Vec<u8>) -> bool {
+        if self.held == 0 && !line.is_empty() {
+            let quanta = line.len() / 4 * 4;
+            let (whole, left) = line.split_at_checked(quanta).unwrap_or((line, &[]));
+            let before = out.len();
+            if STANDARD.decode_append(whole, out).is_ok() {
+                self.len += (out.len() - before) as u64;
+                if whole.ends_with(b"=") {
+                    self.piece_is_over();
+                }
+                line = left;
+            }
+        }
+        line.iter().all(|byte| self.byte(*byte, out))
+    }
+
+    fn byte(&mut self, byte: u8, out: &mut Vec<u8>) -> bool {
         let Some(value) = alphabet(byte) else {
             return if byte == b'=' {
-                self.pad()
+                self.pad(out)
             } else {
                 byte.is_ascii_whitespace() || byte == 0x0b
             };
@@ -140,29 +294,29 @@ impl Base64 {
         self.pending = self.pending << 6 | u32::from(value);
         self.held += 1;
         if self.held == 4 {
-            self.flush(3);
+            self.flush(3, out);
         }
         true
     }
 
-    fn pad(&mut self) -> bool {
+    fn pad(&mut self, out: &mut Vec<u8>) -> bool {
         match self.held {
             // The second `=` of a pair, or one too many after whole quanta.
             0 => true,
             1 => false,
             2 => {
                 self.pending <<= 12;
-                self.end_piece(1)
+                self.end_piece(1, out)
             }
             _ => {
                 self.pending <<= 6;
-                self.end_piece(2)
+                self.end_piece(2, out)
             }
         }
     }
 
-    fn end_piece(&mut self, bytes: usize) -> bool {
-        self.flush(bytes);
+    fn end_piece(&mut self, bytes: usize, out: &mut Vec<u8>) -> bool {
+        self.flush(bytes, out);
         self.piece_is_over();
         true
     }
@@ -172,61 +326,47 @@ impl Base64 {
         self.checkpoint = self.padded;
     }
 
-    fn flush(&mut self, bytes: usize) {
+    fn flush(&mut self, bytes: usize, out: &mut Vec<u8>) {
         let quantum = self.pending.to_be_bytes();
-        for byte in quantum.iter().skip(1).take(bytes) {
-            if let Some(slot) = self.out.get_mut(self.len) {
-                *slot = *byte;
-                self.len += 1;
-            }
-        }
+        out.extend(quantum.iter().skip(1).take(bytes));
+        self.len += bytes as u64;
         self.pending = 0;
         self.held = 0;
     }
 
-    /// A footer, if the data could be over before it and does not go on in `rest`.
-    fn foreign_text<'a>(mut self, rest: &[u8]) -> Result<Decoded<'a>, Malformed> {
-        let is_data = |line: &[u8]| {
-            line.len() >= LONG_LINE && line.iter().all(|byte| alphabet(*byte).is_some())
-        };
-        if rest
-            .split(|byte| *byte == b'\n')
-            .any(|line| is_data(line.trim_ascii()))
-        {
-            return Err(Malformed("not base64 in the middle"));
-        }
-        let len = self.checkpoint.ok_or(Malformed("not base64"))?;
-        self.out.truncate(len);
-        Ok(Decoded {
-            bytes: self.out.into(),
+    /// Ends the data: before a footer, if it could be over there and does not go on behind.
+    fn finish(&mut self, out: &mut Vec<u8>) -> Result<End, Malformed> {
+        let cut_at = |len| End {
+            len,
             trailing_text: true,
-        })
-    }
-
-    fn finish<'a>(mut self) -> Decoded<'a> {
+        };
+        if let Some(foreign) = &mut self.foreign {
+            foreign.end_line();
+            if foreign.found_data {
+                return Err(Malformed("not base64 in the middle"));
+            }
+            return self.checkpoint.map(cut_at).ok_or(Malformed("not base64"));
+        }
         // Words after padding that happen to be of the alphabet, but no whole quanta.
         if let (Some(len), 1..) = (self.padded, self.held) {
-            self.out.truncate(len);
-            return Decoded {
-                bytes: self.out.into(),
-                trailing_text: true,
-            };
+            return Ok(cut_at(len));
         }
-
         match self.held {
             2 => {
                 self.pending <<= 12;
-                self.flush(1);
+                self.flush(1, out);
             }
             3 => {
                 self.pending <<= 6;
-                self.flush(2);
+                self.flush(2, out);
             }
             // Six bits are no byte: the body was cut off.
             _ => {}
         }
-        self.out.truncate(self.len);
-        Decoded::whole(self.out)
+        Ok(End {
+            len: self.len,
+            trailing_text: false,
+        })
     }
 }
 

@@ -4,10 +4,15 @@
 //! and the addresses are named. Blind recipients get messages of their own, so that neither header
 //! nor RecipientInfos show them to the others.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashMap};
+use std::io;
+use std::sync::Arc;
 
+use crate::bulk::Bulk;
 use crate::cert::Certificate;
 use crate::crypto::cipher::ContentCipher;
+use crate::fsio::Scratch;
 use crate::keys::KeyRing;
 use crate::limits::Budget;
 use crate::message::headers::{Encoding, Field, Headers, LineEnding};
@@ -29,9 +34,10 @@ use super::{
 
 mod addressed;
 mod alone;
+mod large;
 
 /// Bytes of all copies of one message together.
-const MOST_COPIES: usize = 256 << 20;
+const MOST_COPIES: u64 = 256 << 20;
 
 /// Whom messages are encrypted to, and how. Those whom the command line names are the plan's.
 #[derive(Default)]
@@ -150,7 +156,7 @@ pub fn message(context: &Context, encrypting: &Encrypting, input: &Input<'_>) ->
     if is_endless(input) {
         return refused(input, "limit-header");
     }
-    let before = if input.cms || find::may_hold_smime(input.bytes) {
+    let before = if input.cms || input.large.is_some() || find::may_hold_smime(input.bytes) {
         walk::message(context, input, Opening::Keep)
     } else {
         plain(input)
@@ -177,7 +183,8 @@ pub fn message(context: &Context, encrypting: &Encrypting, input: &Input<'_>) ->
         return outcome;
     }
     outcome.findings.recipients.clear();
-    match encrypted(context, encrypting, input, &before) {
+    let trouble = OnceCell::new();
+    match encrypted(context, encrypting, input, &before, &trouble) {
         Ok(sealed) => {
             root.action = Action::Encrypted;
             root.reason = None;
@@ -197,6 +204,7 @@ pub fn message(context: &Context, encrypting: &Encrypting, input: &Input<'_>) ->
             root.concerns = refusal.concerns;
         }
     }
+    outcome.trouble = before.trouble.or(trouble.into_inner());
     outcome
 }
 
@@ -229,20 +237,26 @@ fn encrypted(
     encrypting: &Encrypting,
     input: &Input<'_>,
     before: &Outcome,
+    trouble: &OnceCell<io::Error>,
 ) -> Result<Sealed, Refusal> {
     let headers = Headers::parse(input.bytes);
     let facts = Facts::of(&headers, String::new(), input.received);
     let envelopes = envelopes(context, encrypting, input, &headers)?;
-    let mut entity = entity(context, input, &headers, before)?;
-    if let Some(signing) = &encrypting.signing {
-        if input.cms {
-            return Err("no-message".into());
+    let io = |error| {
+        let _ = trouble.set(error);
+        Refusal::from("internal-error")
+    };
+    let entity = match input.large {
+        None => Entity::Held(held(context, encrypting, input, &headers, before)?),
+        Some(_) if encrypting.signing.is_some() => return Err("limit-message".into()),
+        Some(large) => {
+            let entity = large::entity(context, (input, large), &headers, before);
+            let scratch = large.scratch.ok_or(Refusal::from("limit-message"))?;
+            Entity::Large(entity.map_err(io)??, scratch)
         }
-        let content = (&entity[..], LineEnding::CrLf);
-        entity = signed_entity(context, signing, input, before, &headers, content)?;
-    }
-    let copies = envelopes.len().saturating_sub(1);
-    if copies.saturating_mul(input.bytes.len()) > MOST_COPIES {
+    };
+    let copies = envelopes.len().saturating_sub(1) as u64;
+    if copies.saturating_mul(input.len()) > MOST_COPIES {
         return Err("limit-copies".into());
     }
     let mut written = Vec::with_capacity(envelopes.len());
@@ -252,8 +266,13 @@ fn encrypted(
         let cipher = encrypting
             .cipher
             .unwrap_or_else(|| seal::common_cipher(&envelope.recipients));
-        let object = seal::seal(&entity, &envelope.recipients, cipher)
-            .map_err(|_| Refusal::from("cannot-encrypt"))?;
+        let whom = (&envelope.recipients[..], cipher);
+        let pieces = match &entity {
+            Entity::Held(entity) => sealed(input, &headers, entity, whom)?,
+            Entity::Large(entity, scratch) => {
+                large::sealed(input, &headers, &**entity, whom, scratch).map_err(io)??
+            }
+        };
         findings.extend(
             envelope
                 .recipients
@@ -265,13 +284,15 @@ fn encrypted(
         );
         used.get_or_insert(cipher);
         if input.cms {
-            written.push(vec![Piece::Owned(object)]);
+            written.push(pieces);
             continue;
         }
-        let entity = anew::object_as_entity(&object, headers.line_ending());
-        let pieces = rewrite::replace_root(input.bytes, &headers, &entity);
         let blind = envelope.blind.as_deref();
-        written.push(outside(pieces, &headers, encrypting.to_recipients, blind));
+        let pieces = outside(pieces, &headers, encrypting.to_recipients, blind);
+        written.push(match input.large {
+            Some(large) => walk::large::in_place(large.condensed, pieces),
+            None => pieces,
+        });
     }
     let mut written = written.into_iter();
     let (Some(edits), Some(cipher)) = (written.next(), used) else {
@@ -283,6 +304,51 @@ fn encrypted(
         recipients: findings,
         cipher,
     })
+}
+
+/// What is encrypted.
+enum Entity<'a> {
+    /// In memory.
+    Held(Vec<u8>),
+    /// Too large for that, and where its ciphertext may lie.
+    Large(Arc<dyn Bulk>, &'a Scratch),
+}
+
+/// What is encrypted of a message in memory, signed where that is asked for.
+fn held(
+    context: &Context,
+    encrypting: &Encrypting,
+    input: &Input<'_>,
+    headers: &Headers<'_>,
+    before: &Outcome,
+) -> Result<Vec<u8>, Refusal> {
+    let entity = entity(context, input, headers, before)?;
+    let Some(signing) = &encrypting.signing else {
+        return Ok(entity);
+    };
+    if input.cms {
+        return Err("no-message".into());
+    }
+    let content = (&entity[..], LineEnding::CrLf);
+    Ok(signed_entity(
+        context, signing, input, before, headers, content,
+    )?)
+}
+
+/// The message with `entity` encrypted in its content's place.
+fn sealed(
+    input: &Input<'_>,
+    headers: &Headers<'_>,
+    entity: &[u8],
+    (recipients, cipher): (&[Recipient], ContentCipher),
+) -> Result<Vec<Piece>, Refusal> {
+    let object =
+        seal::seal(entity, recipients, cipher).map_err(|_| Refusal::from("cannot-encrypt"))?;
+    if input.cms {
+        return Ok(vec![Piece::Owned(object)]);
+    }
+    let entity = anew::object_as_entity(&object, headers.line_ending());
+    Ok(rewrite::replace_root(input.bytes, headers, &entity))
 }
 
 /// Who gets which message; the first is the one that To and Cc get, where there is any of them.
@@ -446,6 +512,7 @@ fn entity(
             received: None,
             quoting: false,
             cms: false,
+            large: None,
         };
         let inside = walk::message(context, &input, Opening::Keep);
         if all_intact(expected.iter().cloned(), &inside.findings) {

@@ -16,8 +16,10 @@ use crate::cert::cache::CertCache;
 use crate::cert::pool::Pool;
 use crate::crypto::cipher::ContentCipher;
 use crate::crypto::digest::sha256;
+use crate::fsio::Scratch;
 use crate::keys::{KeyRing, MessageSecrets};
 use crate::limits::Limits;
+use crate::message::condensed::{Condensed, Root};
 use crate::message::headers::Headers;
 use crate::message::rewrite::{self, Piece};
 use crate::smime::find;
@@ -117,11 +119,25 @@ pub struct Input<'a> {
     pub quoting: bool,
     /// A bare CMS object instead of a message.
     pub cms: bool,
+    /// Where the message is too large to hold: `bytes` are then those that tell its structure.
+    pub large: Option<Large<'a>>,
+}
+
+/// A message that is too large to hold.
+#[derive(Debug, Clone, Copy)]
+pub struct Large<'a> {
+    /// All of it, and what tells its structure.
+    pub condensed: &'a Condensed,
+    /// Of the message as stored, where that was asked for.
+    pub sha256: Option<[u8; 32]>,
+    /// Where its plaintext may lie until it is written; without it nothing is opened.
+    pub scratch: Option<&'a Scratch>,
 }
 
 /// What is to be said about one message, and how it is to be written.
 pub fn process(context: &Context, input: &Input<'_>) -> Outcome {
     match &context.plan.task {
+        Task::Sign(_) if input.large.is_some() => refused(input, "limit-message"),
         Task::Mill(opening) => mill(context, input, *opening),
         Task::Sign(signing) => sign::message(context, signing, input),
         Task::Encrypt(encrypting) => encrypt::message(context, encrypting, input),
@@ -129,7 +145,7 @@ pub fn process(context: &Context, input: &Input<'_>) -> Outcome {
 }
 
 fn mill(context: &Context, input: &Input<'_>, opening: Opening) -> Outcome {
-    if !input.cms && !find::may_hold_smime(input.bytes) {
+    if !input.cms && input.large.is_none() && !find::may_hold_smime(input.bytes) {
         return plain(input);
     }
     let outcome = walk::message(context, input, opening);
@@ -162,7 +178,11 @@ pub fn stamp(outcome: &mut Outcome, input: &Input<'_>) {
         Some(at) if at > 0 && head.get(at - 1) == Some(&b'\r') => "\r\n",
         _ => "\n",
     };
-    let digest = hex(&sha256(input.bytes));
+    let digest = match input.large {
+        Some(large) => large.sha256,
+        None => Some(sha256(input.bytes)),
+    };
+    let digest = digest.map(|digest| hex(&digest)).unwrap_or_default();
     let field = format!("{STAMP}: {digest}{end}");
     edits.insert(0, Piece::Owned(field.into_bytes()));
 }
@@ -172,8 +192,12 @@ fn first_bytes(source: &[u8], edits: &[Piece], most: usize) -> Vec<u8> {
     let mut head = Vec::new();
     for piece in edits {
         let bytes = match piece {
-            Piece::Source(range) => source.get(range.clone()).unwrap_or_default(),
+            // Of a large message this is only its beginning.
+            Piece::Source(range) => source
+                .get(range.start..range.end.min(source.len()))
+                .unwrap_or_default(),
             Piece::Owned(bytes) => bytes,
+            Piece::Large(_) => break,
         };
         let room = most.saturating_sub(head.len());
         head.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
@@ -184,15 +208,47 @@ fn first_bytes(source: &[u8], edits: &[Piece], most: usize) -> Vec<u8> {
     head
 }
 
-/// The outcome of a message that is too large to be read; `head` is its beginning.
+/// The outcome of a message whose structure alone is too large to hold; `head` is its beginning.
 pub fn too_large(head: &[u8]) -> Outcome {
-    let input = Input {
-        bytes: head,
-        received: None,
-        quoting: false,
-        cms: false,
-    };
-    refused(&input, "limit-message")
+    refused(&Input::of(head), "limit-message")
+}
+
+/// `outcome` where what it makes of the message is not written: what was changed is refused.
+pub fn left_alone(mut outcome: Outcome, reason: &'static str) -> Outcome {
+    for message in &mut outcome.findings.messages {
+        message.unchanged_because(Action::Refused, reason);
+    }
+    Outcome {
+        edits: None,
+        copies: Vec::new(),
+        ..outcome
+    }
+}
+
+impl<'a> Input<'a> {
+    /// A message of which nothing is known but its bytes.
+    pub fn of(bytes: &'a [u8]) -> Self {
+        Self {
+            bytes,
+            received: None,
+            quoting: false,
+            cms: false,
+            large: None,
+        }
+    }
+
+    /// How many bytes the message has.
+    pub fn len(&self) -> u64 {
+        match self.large {
+            Some(large) => large.condensed.whole.len(),
+            None => self.bytes.len() as u64,
+        }
+    }
+
+    /// Whether it has none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 /// The outcome of a message that ended in an error of p7mill's own.
@@ -235,16 +291,24 @@ fn proven_again(context: &Context, input: &Input<'_>, mut outcome: Outcome) -> O
     if expected.is_empty() {
         return outcome;
     }
-    let written = rewrite::apply(input.bytes, edits);
-    let again = walk::message(
-        context,
-        &Input {
-            bytes: &written,
-            ..*input
-        },
-        Opening::Keep,
-    );
-    if !all_intact(expected, &again.findings) {
+    let again = if let Some(large) = input.large {
+        written_again(context, input, large, edits)
+    } else {
+        let bytes = &rewrite::apply(input.bytes, edits);
+        let written = Input { bytes, ..*input };
+        Ok(walk::message(context, &written, Opening::Keep))
+    };
+    let findings = match again {
+        Ok(again) => {
+            outcome.trouble = outcome.trouble.take().or(again.trouble);
+            again.findings
+        }
+        Err(error) => {
+            outcome.trouble.get_or_insert(error);
+            Findings::default()
+        }
+    };
+    if !all_intact(expected, &findings) {
         outcome.edits = None;
         for message in outcome
             .findings
@@ -257,6 +321,29 @@ fn proven_again(context: &Context, input: &Input<'_>, mut outcome: Outcome) -> O
         }
     }
     outcome
+}
+
+/// What a changed message too large to hold is, walked without keys.
+fn written_again(
+    context: &Context,
+    input: &Input<'_>,
+    large: Large<'_>,
+    edits: &[Piece],
+) -> std::io::Result<Outcome> {
+    let whole = walk::large::written(large.condensed, edits);
+    let condensed = match Condensed::of(whole, Root::Message, &context.limits)? {
+        Ok(condensed) => condensed,
+        Err(limit) => return Ok(refused(input, limit.0)),
+    };
+    let written = Input {
+        bytes: &condensed.bytes,
+        large: Some(Large {
+            condensed: &condensed,
+            ..large
+        }),
+        ..*input
+    };
+    Ok(walk::message(context, &written, Opening::Keep))
 }
 
 /// What tells one intact signature from another: issuer, serial, certificate, claimed time.
@@ -308,6 +395,7 @@ mod tests {
             received: None,
             quoting: false,
             cms: false,
+            large: None,
         };
         let mut outcome = Outcome {
             edits: Some(edits),
@@ -350,6 +438,7 @@ mod tests {
             received: None,
             quoting: false,
             cms: false,
+            large: None,
         };
         stamp(&mut untouched, &input);
         assert!(untouched.edits.is_none());

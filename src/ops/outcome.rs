@@ -275,6 +275,9 @@ pub struct Outcome {
     /// Further messages that are made of this one and written behind it: copies for recipients
     /// whom the others must not see.
     pub copies: Vec<Vec<Piece>>,
+    /// What kept a message too large to hold from being read, or its plaintext from being written: the
+    /// run ends with it, and the rest of this is void.
+    pub trouble: Option<std::io::Error>,
 }
 
 /// Everything about one message that reports are made of. It is complete but for chains, which

@@ -427,6 +427,7 @@ mod tests {
             received: None,
             quoting: false,
             cms: false,
+            large: None,
         };
         let Task::Sign(signing) = &context.plan.task else {
             unreachable!()

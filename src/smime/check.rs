@@ -20,8 +20,8 @@ use crate::limits::{Budget, LimitExceeded};
 use crate::ops::outcome::{Integrity, Reason};
 
 use super::claims;
-pub use super::readings::Covered;
 use super::readings::Readings;
+pub use super::readings::{Covered, LargeCovered, LargeDetached};
 pub use super::signer::Known;
 
 /// What one SignerInfo amounts to, but for its chain.
@@ -94,7 +94,7 @@ pub fn signers(
         .map(|signer| {
             let candidates = known.named(&signer.sid);
             let mut check = SignerCheck::of(signer, &candidates);
-            if data.content.is_some() && matches!(content, Covered::Detached { .. }) {
+            if data.content.is_some() && content.is_detached() {
                 check.invalid("content-conflict");
             }
             if data.content_type == oid::RECEIPT {
@@ -260,6 +260,11 @@ impl<'a> Checking<'_, '_, 'a> {
     fn content_alone(&mut self, check: &mut SignerCheck, digest: Digest) {
         if self.content_type.is_some_and(|kind| kind != oid::DATA) {
             check.invalid("attributes-malformed");
+        }
+        let takes_bytes = signature::needs_bytes(&self.signer.signature_algorithm, digest);
+        if self.readings.are_large() && takes_bytes {
+            check.note("limit-message");
+            return;
         }
         if self.readings.attributes(is_attributes) {
             check.invalid("attributes-malformed");

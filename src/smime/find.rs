@@ -14,6 +14,10 @@ use crate::message::headers::{self, Encoding, Headers};
 use crate::message::parts::{Note, Part, Tree};
 use crate::message::{tnef, transfer};
 
+mod large;
+
+pub use large::{LargeObject, large_object};
+
 /// What a part is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
@@ -351,6 +355,13 @@ struct Reading<'a> {
     beside: Beside,
 }
 
+/// How a body may be encoded, whatever it says.
+const OTHERS: [Encoding; 3] = [
+    Encoding::Identity,
+    Encoding::Base64,
+    Encoding::QuotedPrintable,
+];
+
 /// What a body is, decoded as it says, and else as it may be meant: transfer encodings are lost,
 /// applied twice or named wrongly on the way.
 fn readings(encoding: Encoding, body: &[u8]) -> impl Iterator<Item = Reading<'_>> {
@@ -366,13 +377,8 @@ fn readings(encoding: Encoding, body: &[u8]) -> impl Iterator<Item = Reading<'_>
                 bytes: decoded.bytes,
             })
     };
-    let others = [
-        Encoding::Identity,
-        Encoding::Base64,
-        Encoding::QuotedPrintable,
-    ];
     std::iter::once(encoding)
-        .chain(others.into_iter().filter(move |other| *other != encoding))
+        .chain(OTHERS.into_iter().filter(move |other| *other != encoding))
         .filter_map(decoded)
         .chain(std::iter::once_with(move || Reading {
             bytes: Cow::Owned(transfer::base64_among_others(body)),

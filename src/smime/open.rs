@@ -19,6 +19,7 @@
 //! | `content` | what anybody can see of the content, and what a key makes of it |
 //! | `unwrap` | a certificate's recipient and its private key |
 //! | `shared` | recipients with a shared key or a password; EncryptedData |
+//! | `large` | the same for content too large to hold |
 //! | `proof` | whether a plaintext looks like mail |
 
 use std::sync::Arc;
@@ -39,7 +40,10 @@ use content::Content;
 use shared::Tried;
 use unwrap::{Originators, Unwrapped};
 
+pub use large::{Large, Plaintext};
+
 mod content;
+mod large;
 mod proof;
 mod shared;
 mod unwrap;
@@ -166,7 +170,7 @@ pub enum Opener {
 /// Proven plaintext.
 pub struct Opened {
     /// The content as it was before it was encrypted.
-    pub plaintext: Zeroizing<Vec<u8>>,
+    pub plaintext: Plaintext,
     /// Its content-encryption key, for new RecipientInfos around the same ciphertext; empty for
     /// EncryptedData, which has none.
     pub cek: Zeroizing<Vec<u8>>,
@@ -204,15 +208,16 @@ pub enum Closed {
 /// [`Closed::Refused`] (`key-not-addressed`).
 ///
 /// Private keys go first, then passphrases and shared keys, then private keys without a certificate,
-/// which nothing names.
+/// which nothing names. `large` is the ciphertext where `sealed` is an outline.
 pub fn open(
     sealed: Sealed<'_>,
+    large: Option<Large<'_>>,
     mail: bool,
     keys: Keys<'_>,
     may: &Permission<'_>,
     effort: &mut Effort,
 ) -> Result<Opened, Closed> {
-    let content = Content::of(sealed)?;
+    let content = Content::of(sealed, large)?;
     let originators = Originators { sealed, keys };
     let mut seen = Seen::default();
     for recipient in sealed.recipients() {
@@ -267,6 +272,9 @@ pub fn open(
         if let Some(opened) = bare {
             return Ok(opened);
         }
+    }
+    if content.is_tried_out() {
+        return Err(Closed::Refused("limit-trials"));
     }
     Err(seen
         .closed(&effort.rounds)
@@ -420,7 +428,7 @@ fn keys_of<'a>(
 
 /// What anybody can see to be wrong with `sealed`.
 pub fn inspect(sealed: Sealed<'_>) -> Result<(), Closed> {
-    Content::of(sealed).map(|_| ())
+    Content::of(sealed, None).map(|_| ())
 }
 
 /// The content's cipher, where it is known.

@@ -1,10 +1,16 @@
 //! The ways to read a content that a mailbox or a transport may have changed, one after the other.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::io;
+use std::sync::Arc;
 
+use crate::archive::quoted::Quoted;
+use crate::bulk::{self, Bulk, Chain, Stretch, each_piece};
 use crate::cms::AlgorithmIdentifier;
-use crate::crypto::digest::{self, Digest};
+use crate::crypto::digest::{self, Digest, Hasher};
 use crate::crypto::signature::{self, Signed};
+use crate::message::recoded::ToCrlf;
 use crate::message::transfer;
 use crate::ops::outcome::Reason;
 
@@ -24,8 +30,43 @@ pub enum Covered<'a> {
         /// Whether the entity's transfer encoding is `binary`.
         binary: bool,
     },
+    /// Content, inside or detached, that is too large to hold.
+    Large(LargeCovered<'a>),
     /// A detached signature without its content.
     Missing,
+}
+
+/// As in [`Covered::Detached`].
+#[derive(Debug, Clone, Copy)]
+pub struct LargeDetached {
+    /// Where its body starts.
+    pub body: u64,
+    /// Whether the mailbox quotes `From ` lines.
+    pub quoting: bool,
+    /// Whether its transfer encoding is `binary`.
+    pub binary: bool,
+}
+
+impl Covered<'_> {
+    /// Whether it stands outside of the SignedData.
+    pub(super) fn is_detached(&self) -> bool {
+        match self {
+            Self::Detached { .. } => true,
+            Self::Large(large) => large.detached.is_some(),
+            Self::Opaque(_) | Self::Missing => false,
+        }
+    }
+}
+
+/// Content that is too large to hold.
+#[derive(Debug, Clone, Copy)]
+pub struct LargeCovered<'a> {
+    /// The content; where it is detached, the entity as stored.
+    pub bytes: &'a Arc<dyn Bulk>,
+    /// What there is to say of it where it is detached.
+    pub detached: Option<LargeDetached>,
+    /// Receives what kept it from being read.
+    pub trouble: &'a OnceCell<io::Error>,
 }
 
 /// Content up to this size is read in every way that mailboxes are known to change it.
@@ -35,7 +76,45 @@ const MOST_COPIED: usize = 32 << 20;
 const MOST_TRIMMED: usize = 4 << 20;
 
 /// A reading of the content, and the reason that tells it from the canonical one.
-type Reading<'a> = (Cow<'a, [u8]>, Option<&'static str>);
+type Reading<'a> = (Text<'a>, Option<&'static str>);
+
+/// A reading's bytes.
+enum Text<'a> {
+    Held(Cow<'a, [u8]>),
+    /// Too many to hold, with CRLF for every LF where `crlf`.
+    Large {
+        bytes: Arc<dyn Bulk>,
+        crlf: bool,
+    },
+}
+
+impl Text<'_> {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Held(bytes) => bytes.len() as u64,
+            Self::Large { bytes, .. } => bytes.len(),
+        }
+    }
+
+    fn digest(&self, digest: Digest) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Held(bytes) => Ok(digest::hash(digest, std::iter::once(&**bytes))),
+            Self::Large { bytes, crlf } => {
+                let mut hasher = Hasher::new(digest);
+                let mut lines = ToCrlf::default();
+                each_piece(&**bytes, 0, |piece| {
+                    if *crlf {
+                        lines.push(piece, |bytes| hasher.update(bytes));
+                    } else {
+                        hasher.update(piece);
+                    }
+                    Ok::<_, io::Error>(())
+                })?;
+                Ok(hasher.finish())
+            }
+        }
+    }
+}
 
 /// A reading as it goes into the mathematics.
 pub(super) enum SignedReading<'a> {
@@ -70,11 +149,20 @@ impl<'a> Readings<'a> {
     /// `may` bytes may be read and hashed.
     pub(super) fn new(content: Covered<'a>, may: u64) -> Self {
         let (made, complete) = match content {
-            Covered::Opaque(bytes) => (vec![(Cow::Borrowed(bytes), None)], true),
-            Covered::Detached { entity, .. } => (vec![(transfer::to_crlf(entity), None)], false),
+            Covered::Opaque(bytes) => (vec![(Text::Held(Cow::Borrowed(bytes)), None)], true),
+            Covered::Detached { entity, .. } => {
+                (vec![(Text::Held(transfer::to_crlf(entity)), None)], false)
+            }
+            Covered::Large(large) => {
+                let canonical = Text::Large {
+                    bytes: Arc::clone(large.bytes),
+                    crlf: large.detached.is_some(),
+                };
+                (vec![(canonical, None)], large.detached.is_none())
+            }
             Covered::Missing => (Vec::new(), true),
         };
-        let spent = made.iter().map(|(bytes, _)| bytes.len() as u64).sum();
+        let spent = made.iter().map(|(text, _)| text.len()).sum();
         Self {
             content,
             made,
@@ -93,7 +181,10 @@ impl<'a> Readings<'a> {
 
     /// Pays for `n` bytes, `times` over; `None` where that is more than there is left.
     pub(super) fn pay(&mut self, n: usize, times: usize) -> Option<()> {
-        let cost = (n as u64).saturating_mul(times as u64);
+        self.spend((n as u64).saturating_mul(times as u64))
+    }
+
+    fn spend(&mut self, cost: u64) -> Option<()> {
         self.spent = self.spent.saturating_add(cost);
         (self.spent <= self.may).then_some(())
     }
@@ -102,13 +193,33 @@ impl<'a> Readings<'a> {
         self.made.is_empty()
     }
 
+    /// Whether the content is not in memory, so that no algorithm can have it in one piece.
+    pub(super) fn are_large(&self) -> bool {
+        matches!(self.content, Covered::Large(_))
+    }
+
+    /// What came of reading it, where that failed.
+    fn read<T>(&self, result: io::Result<T>) -> Option<T> {
+        match (result, self.content) {
+            (Ok(value), _) => Some(value),
+            (Err(error), Covered::Large(large)) => {
+                let _ = large.trouble.set(error);
+                None
+            }
+            (Err(_), _) => None,
+        }
+    }
+
     /// Whether `are` holds of any reading; asked once for all signers.
     pub(super) fn attributes(&mut self, are: impl Fn(&[u8]) -> bool) -> bool {
         self.make_others();
         let made = &self.made;
-        *self
-            .attributes
-            .get_or_insert_with(|| made.iter().any(|(bytes, _)| are(bytes)))
+        *self.attributes.get_or_insert_with(|| {
+            made.iter().any(|(text, _)| match text {
+                Text::Held(bytes) => are(bytes),
+                Text::Large { bytes, .. } => may_be_set(&**bytes),
+            })
+        })
     }
 
     /// What a signature without attributes is over in one reading, hashed once for all signers
@@ -122,21 +233,21 @@ impl<'a> Readings<'a> {
         let (_, label) = self.get(index)?;
         if signature::needs_bytes(algorithm, digest) {
             // One that takes the bytes hashes them anew for each key.
-            self.pay(self.made.get(index)?.0.len(), 1)?;
-            let (bytes, _) = self.made.get(index)?;
+            self.spend(self.made.get(index)?.0.len())?;
+            let (Text::Held(bytes), _) = self.made.get(index)? else {
+                return None;
+            };
             return Some((SignedReading::Bytes([bytes]), label));
         }
         Some((SignedReading::Hash(self.digest_of(digest, index)?), label))
     }
 
-    fn get(&mut self, index: usize) -> Option<(&[u8], Option<&'static str>)> {
+    fn get(&mut self, index: usize) -> Option<(&Text<'a>, Option<&'static str>)> {
         self.pay(0, 1)?;
         if index > 0 {
             self.make_others();
         }
-        self.made
-            .get(index)
-            .map(|(bytes, label)| (&**bytes, *label))
+        self.made.get(index).map(|(text, label)| (text, *label))
     }
 
     /// What is to be said of the first reading whose digest is `expected`; `None` where no
@@ -163,9 +274,9 @@ impl<'a> Readings<'a> {
         let at = if let Some(at) = known {
             at
         } else {
-            self.pay(self.made.get(index)?.0.len(), 1)?;
-            let (bytes, _) = self.made.get(index)?;
-            let value = digest::hash(digest, std::iter::once(&**bytes));
+            self.spend(self.made.get(index)?.0.len())?;
+            let (text, _) = self.made.get(index)?;
+            let value = self.read(text.digest(digest))?;
             self.digests.push((digest, index, value));
             self.digests.len() - 1
         };
@@ -180,12 +291,49 @@ impl<'a> Readings<'a> {
         let first = self.made.len();
         self.add_others();
         let made = self.made.iter().skip(first);
-        let cost = made.map(|(bytes, _)| bytes.len()).sum();
+        let cost = made.map(|(text, _)| text.len()).sum();
         // What is left says so to whoever asks next.
-        let _ = self.pay(cost, 1);
+        let _ = self.spend(cost);
+    }
+
+    /// Unquoted, and as it is stored; where it is `binary`, RFC 8551 §3.1.1 has only the header
+    /// canonicalised.
+    fn add_large(&mut self, large: LargeCovered<'_>) {
+        let Some(LargeDetached {
+            body,
+            quoting,
+            binary,
+        }) = large.detached
+        else {
+            return;
+        };
+        let as_stored = |bytes| Text::Large { bytes, crlf: false };
+        let head = usize::try_from(body).unwrap_or(usize::MAX);
+        if binary && let Some(head) = self.read(bulk::head(&**large.bytes, head)) {
+            let rest = Stretch::new(Arc::clone(large.bytes), body..large.bytes.len());
+            let head = transfer::to_crlf(&head).into_owned();
+            let bytes = Chain(vec![Arc::new(head), Arc::new(rest)]);
+            self.made.push((as_stored(Arc::new(bytes)), None));
+        }
+        if quoting {
+            let unquoted = self.read(Quoted::undone(Arc::clone(large.bytes)));
+            if let Some(unquoted) = unquoted.flatten() {
+                let text = Text::Large {
+                    bytes: Arc::new(unquoted),
+                    crlf: true,
+                };
+                self.made.push((text, Some("from-quoted-signature")));
+            }
+        }
+        let bytes = Arc::clone(large.bytes);
+        self.made
+            .push((as_stored(bytes), Some("line-ends-changed")));
     }
 
     fn add_others(&mut self) {
+        if let Covered::Large(large) = self.content {
+            return self.add_large(large);
+        }
         let Covered::Detached {
             entity,
             body,
@@ -195,14 +343,14 @@ impl<'a> Readings<'a> {
         else {
             return;
         };
-        let whole = self
-            .made
-            .first()
-            .filter(|(bytes, _)| bytes.len() <= MOST_TRIMMED)
-            .map(|(bytes, _)| bytes.clone());
+        let whole = match self.made.first() {
+            Some((Text::Held(bytes), _)) if bytes.len() <= MOST_TRIMMED => Some(bytes.clone()),
+            _ => None,
+        };
         let mut add = |bytes: Cow<'a, [u8]>, label| {
-            if !self.made.iter().any(|(known, _)| *known == bytes) {
-                self.made.push((bytes, label));
+            let is_same = |text: &Text<'_>| matches!(text, Text::Held(known) if *known == bytes);
+            if !self.made.iter().any(|(known, _)| is_same(known)) {
+                self.made.push((Text::Held(bytes), label));
             }
         };
         // Copies of a very large content would cost more memory than a rare repair is worth.
@@ -242,6 +390,25 @@ impl<'a> Readings<'a> {
                 add(Cow::Owned([shorter, b"\r\n"].concat()), label);
             }
         }
+    }
+}
+
+/// Whether content too large to hold begins as a SET that fills it does: no honest text does by chance.
+fn may_be_set(bytes: &dyn Bulk) -> bool {
+    use crate::cms::ber::tag;
+    let Ok(head) = bulk::head(bytes, 10) else {
+        return false;
+    };
+    match head.as_slice() {
+        [tag::SET, 0x80, ..] => true,
+        [tag::SET, long @ 0x81..=0x88, rest @ ..] => {
+            let digits = rest.get(..usize::from(long & 0x7f)).unwrap_or_default();
+            let len = digits
+                .iter()
+                .fold(0_u64, |len, digit| len << 8 | u64::from(*digit));
+            len.saturating_add(2 + digits.len() as u64) == bytes.len()
+        }
+        _ => false,
     }
 }
 

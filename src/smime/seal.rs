@@ -1,16 +1,19 @@
 //! An entity → AuthEnvelopedData (AES-256-GCM), or EnvelopedData (AES-256-CBC) for readers that
 //! cannot open the former (RFC 8551 §2.7, RFC 5083, RFC 5084).
 
+use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::bulk::{Bulk, Chain, each_piece};
 use crate::cert::certificate::Certificate;
 use crate::cms::{AlgorithmIdentifier, Capabilities, Oid, RecipientId, build, oid};
-use crate::crypto::cipher::{self, ContentCipher};
+use crate::crypto::cipher::{self, ContentCipher, Encryption};
 use crate::crypto::digest::Digest;
 use crate::crypto::rsa::OaepParameters;
 use crate::crypto::{Failed, PublicKey, ec, random, rsa};
+use crate::fsio::Scratch;
 
 /// Whom something is encrypted to.
 #[derive(Debug, Clone)]
@@ -132,6 +135,54 @@ pub fn seal(
         }
         _ => Err(Failed),
     }
+}
+
+/// The same for an entity that is too large to hold. Its ciphertext lies in a temporary.
+pub fn seal_large(
+    entity: &dyn Bulk,
+    recipients: &[Recipient],
+    cipher: ContentCipher,
+    scratch: &Scratch,
+) -> io::Result<Result<Arc<dyn Bulk>, Failed>> {
+    let begun = || {
+        let cek = random::secret(cipher.key_len())?;
+        let iv: Vec<u8> = match cipher {
+            ContentCipher::Aes256Gcm => random::array::<12>()?.to_vec(),
+            ContentCipher::Aes256Cbc => random::array::<16>()?.to_vec(),
+            _ => return Err(Failed),
+        };
+        let infos = recipient_infos(&cek, recipients)?;
+        let encryption = Encryption::new(cipher, &cek, &iv)?;
+        Ok((infos, iv, encryption))
+    };
+    let (infos, iv, mut encryption) = match begun() {
+        Ok(begun) => begun,
+        Err(failed) => return Ok(Err(failed)),
+    };
+    let mut spooling = scratch.spool()?;
+    let mut out = Vec::new();
+    let failed = |_| io::Error::other("OpenSSL does not encrypt");
+    each_piece(entity, 0, |piece| {
+        encryption.push(piece, &mut out).map_err(failed)?;
+        spooling.write_all(&out)?;
+        out.clear();
+        Ok::<_, io::Error>(())
+    })?;
+    let tag = encryption.finish(&mut out).map_err(failed)?;
+    spooling.write_all(&out)?;
+    let ciphertext = spooling.finish()?;
+    let Ok(len) = usize::try_from(ciphertext.len()) else {
+        return Ok(Err(Failed));
+    };
+    let (head, tail) = match tag {
+        Some(tag) => build::auth_enveloped_around(&infos, oid::AES256_GCM, &iv, &tag, len),
+        None => (
+            build::enveloped_head(&infos, oid::AES256_CBC, &iv, len),
+            Vec::new(),
+        ),
+    };
+    let object: [Arc<dyn Bulk>; 3] = [Arc::new(head), Arc::new(ciphertext), Arc::new(tail)];
+    Ok(Ok(Arc::new(Chain(object.into()))))
 }
 
 /// A RecipientInfo for each recipient: RSA keys by key transport (PKCS#1 v1.5 or OAEP, RFC 3370,

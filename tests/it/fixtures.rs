@@ -355,6 +355,7 @@ fn our_answer(object: &Object, ring: &KeyRing) -> Option<(bool, Answer)> {
                 received: None,
                 quoting: true,
                 cms: false,
+                large: None,
             };
             let outcome = ops::process(&context, &input);
             let first = outcome.findings.signatures.first()?;
@@ -374,10 +375,13 @@ fn our_answer(object: &Object, ring: &KeyRing) -> Option<(bool, Answer)> {
         key: &|_| true,
         secrets: false,
     };
-    let opened = open(sealed, true, keys, &may, &mut Effort::default());
+    let opened = open(sealed, None, true, keys, &may, &mut Effort::default());
     Some((
         false,
-        opened.map_or_else(|_| "closed".to_owned(), |opened| digest(&opened.plaintext)),
+        opened.map_or_else(
+            |_| "closed".to_owned(),
+            |opened| digest(opened.plaintext.held().unwrap()),
+        ),
     ))
 }
 

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use crate::support::repository;
 
 /// Which module may use which: its own rank and lower ones.
-const RANKS: [&[&str]; 10] = [
+const RANKS: [&[&str]; 11] = [
     &["error"],
     &["fsio", "limits", "text"],
+    &["bulk"],
     &["archive", "message", "cms"],
     &["crypto"],
     &["cert"],

@@ -25,6 +25,7 @@ mod interop;
 mod interop_encrypted;
 mod judges;
 mod labels;
+mod large;
 mod limits;
 mod openings;
 mod pkits;

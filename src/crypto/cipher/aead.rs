@@ -101,7 +101,7 @@ pub fn encrypt_gcm(
     Ok((out, tag))
 }
 
-fn aead_context(
+pub(super) fn aead_context(
     cipher: ContentCipher,
     key: &[u8],
     nonce: &[u8],
@@ -122,7 +122,7 @@ fn aead_context(
     Ok(context)
 }
 
-fn authenticate(context: &mut CipherCtx, aad: &[u8]) -> Result<(), Failed> {
+pub(super) fn authenticate(context: &mut CipherCtx, aad: &[u8]) -> Result<(), Failed> {
     for piece in aad.chunks(PIECE) {
         context.cipher_update(piece, None)?;
     }

@@ -58,10 +58,9 @@ impl Current<'_> {
             self.written += 1;
             self.sum.add(&sha256);
             if sha256 != in_sha256
-                && let (Some(originals), Some(bytes)) =
-                    (&mut output.originals, milled.raw.content.bytes())
+                && let Some(originals) = &mut output.originals
             {
-                originals.keep(in_sha256, bytes)?;
+                originals.keep(in_sha256, &milled.raw.content)?;
             }
             let place = place(written, sha256);
             if places.out.is_none() {

@@ -225,8 +225,8 @@ impl<'a> Renewer<'a> {
             return self.note(record);
         };
         let place = self.write(raw, kind, &out, edits)?;
-        if let (Some(originals), Some(bytes)) = (&mut self.originals, raw.content.bytes()) {
-            originals.keep(&old.sha256, bytes)?;
+        if let Some(originals) = &mut self.originals {
+            originals.keep(&old.sha256, &raw.content)?;
         }
         self.retried.written += 1;
         if self.retried.written.is_multiple_of(SYNC_ORIGINALS)

@@ -7,7 +7,7 @@ use super::shelf::Shelf;
 use super::turned_up::TurnedUp;
 use crate::archive::{Kind, RawMessage, maildir};
 use crate::engine::journal::{Entries, Entry, Journal};
-use crate::engine::walker::{Batch, Step};
+use crate::engine::walker::{Batch, Held, Step};
 use crate::error::{Error, Result};
 use crate::report::record::{MessageRecord, Record};
 
@@ -125,8 +125,12 @@ impl<'a> Walk<'a> {
     fn batch(&mut self) -> Result<Batch> {
         let mut batch = Batch {
             messages: Vec::new(),
-            kind: Kind::Mbox,
-            known: false,
+            held: Held {
+                kind: Kind::Mbox,
+                // A large one is left as it is.
+                converts: true,
+                known: false,
+            },
         };
         for _ in 0..MOST_LINES {
             let Some(entry) = self.entries.next().transpose()? else {
@@ -136,7 +140,7 @@ impl<'a> Walk<'a> {
             match entry {
                 Entry::Record(Record::Message(record)) => {
                     if let Some(raw) = self.message(&record)? {
-                        batch.kind = self.place.ahead(self.journal)?.kind;
+                        batch.held.kind = self.place.ahead(self.journal)?.kind;
                         batch.messages.push(raw);
                     }
                     if batch.messages.len() >= BATCH_MESSAGES || batch.weight() >= BATCH_BYTES {

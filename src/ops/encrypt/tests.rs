@@ -51,6 +51,7 @@ fn input(bytes: &[u8]) -> Input<'_> {
         received: None,
         quoting: false,
         cms: false,
+        large: None,
     }
 }
 

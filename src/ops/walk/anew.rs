@@ -114,6 +114,11 @@ pub(super) fn splice(len: usize, ranges: &[(Range<usize>, Vec<u8>)]) -> Vec<Piec
 
 /// A CMS object as an S/MIME entity (RFC 8551 §3.2).
 pub(in crate::ops) fn object_as_entity(object: &[u8], ending: LineEnding) -> Vec<u8> {
+    behind_header(object_header(object, ending), object, ending)
+}
+
+/// The header of that entity, with the blank line that ends it; `object` may be a beginning.
+pub(in crate::ops) fn object_header(object: &[u8], ending: LineEnding) -> Vec<u8> {
     let smime_type = match cms::sniff(object) {
         Some(oid) if oid == cms::oid::SIGNED_DATA => "signed-data",
         Some(oid) if oid == cms::oid::AUTH_ENVELOPED_DATA => "authEnveloped-data",
@@ -124,17 +129,23 @@ pub(in crate::ops) fn object_as_entity(object: &[u8], ending: LineEnding) -> Vec
         format!("Content-Type: application/pkcs7-mime; smime-type={smime_type}; name=smime.p7m"),
         "Content-Disposition: attachment; filename=smime.p7m".into(),
     ];
-    let mut out = Vec::with_capacity(object.len() * 4 / 3 + 512);
+    let mut out = Vec::new();
     for field in fields {
         out.extend_from_slice(field.as_bytes());
         out.extend_from_slice(ending.as_bytes());
     }
-    end_with_base64(out, object, ending)
+    end_header(&mut out, ending);
+    out
 }
 
 /// A CMS object under the `Content-*` fields it had, but in base64.
 pub(super) fn object_under(headers: &Headers<'_>, object: &[u8], ending: LineEnding) -> Vec<u8> {
-    let mut out = Vec::with_capacity(object.len() * 4 / 3 + 512);
+    behind_header(header_under(headers, object, ending), object, ending)
+}
+
+/// The header of that entity, with the blank line that ends it; `object` may be a beginning.
+pub(super) fn header_under(headers: &Headers<'_>, object: &[u8], ending: LineEnding) -> Vec<u8> {
+    let mut out = Vec::new();
     for field in headers.fields() {
         let describes_content = field
             .name
@@ -150,16 +161,19 @@ pub(super) fn object_under(headers: &Headers<'_>, object: &[u8], ending: LineEnd
         }
     }
     if out.is_empty() {
-        object_as_entity(object, ending)
-    } else {
-        end_with_base64(out, object, ending)
+        return object_header(object, ending);
     }
+    end_header(&mut out, ending);
+    out
 }
 
-fn end_with_base64(mut out: Vec<u8>, object: &[u8], ending: LineEnding) -> Vec<u8> {
+fn end_header(out: &mut Vec<u8>, ending: LineEnding) {
     out.extend_from_slice(b"Content-Transfer-Encoding: base64");
     out.extend_from_slice(ending.as_bytes());
     out.extend_from_slice(ending.as_bytes());
+}
+
+fn behind_header(mut out: Vec<u8>, object: &[u8], ending: LineEnding) -> Vec<u8> {
     out.extend_from_slice(&transfer::base64_lines(object, ending));
     out
 }

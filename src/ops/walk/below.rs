@@ -9,6 +9,7 @@ use crate::message::{rewrite, transfer};
 use crate::smime::find::{self, Kind};
 
 use super::entity::{Entity, Mail, Place, Replacement};
+use super::large::{TOO_LARGE, View};
 use super::{Walker, anew};
 use crate::ops::facts::Facts;
 use crate::ops::outcome::Action;
@@ -20,6 +21,31 @@ struct Attached<'a> {
     section: &'a str,
     /// Where its root entity begins.
     root: usize,
+}
+
+/// Which bytes a changed part takes.
+fn taken(tree: &Tree<'_>, part: &Part, attached: bool) -> Option<Range<usize>> {
+    if attached {
+        let holder = part.parent.and_then(|parent| tree.parts.get(parent))?;
+        Some(holder.body.clone())
+    } else {
+        Some(part.entity.clone())
+    }
+}
+
+/// Leaves a part as it is whose old or new text is too large to hold: what stands around it would have
+/// to be searched for its boundaries.
+fn keep_large(tree: &Tree<'_>, part: &Part, attached: bool, found: &mut Entity) {
+    let is_large = match &found.replacement {
+        None => false,
+        Some(Replacement::Large(_)) => true,
+        Some(_) => taken(tree, part, attached).is_some_and(|range| tree.stretch(&range).is_some()),
+    };
+    if is_large {
+        found.replacement = None;
+        found.action = Action::Refused;
+        found.reason = Some(TOO_LARGE.0.into());
+    }
 }
 
 impl Walker<'_> {
@@ -82,6 +108,7 @@ impl Walker<'_> {
                 Some(_) => self.part(mail, tree, at, place.part()),
             };
             at = anew::subtree_end(tree, at);
+            keep_large(tree, part, attached, &mut found);
             if found.replacement.is_none() {
                 found.surviving = (first..self.findings.signatures.len()).collect();
             }
@@ -96,8 +123,9 @@ impl Walker<'_> {
             }
             if found.is_smime() {
                 if !attached {
-                    let whole = tree.parts.get(index).map_or(0, |whole| whole.body.len());
-                    entity.count_unsigned(whole, part.entity.len(), &found);
+                    let whole = tree.parts.get(index);
+                    let whole = whole.map_or(0, |whole| tree.real_len(&whole.body));
+                    entity.count_unsigned(whole, tree.real_len(&part.entity), &found);
                 }
                 entity.add_part(found, attached);
             }
@@ -124,14 +152,7 @@ impl Walker<'_> {
         found: &Entity,
     ) -> Option<(Range<usize>, Vec<u8>)> {
         let replacement = found.replacement.as_ref()?;
-        let range = if attached {
-            part.parent
-                .and_then(|parent| tree.parts.get(parent))?
-                .body
-                .clone()
-        } else {
-            part.entity.clone()
-        };
+        let range = taken(tree, part, attached)?;
         let new = match replacement {
             Replacement::Entity(bytes) if !attached && found.action == Action::Decrypted => {
                 let fitted = self.fit(bytes);
@@ -180,6 +201,9 @@ impl Walker<'_> {
         let Some(part) = tree.parts.get(index) else {
             return Entity::plain();
         };
+        if tree.stretch(&part.body).is_some() {
+            return Entity::limit(None, TOO_LARGE);
+        }
         let Ok(decoded) = transfer::decode(part.encoding, tree.body(part)) else {
             return Entity::plain();
         };
@@ -197,7 +221,7 @@ impl Walker<'_> {
         };
         let first = self.findings.signatures.len();
         let mut found = self.judged_apart(mail, message, place, |walker, mail, place| {
-            walker.entity(mail, bytes, place)
+            walker.entity(mail, View::Whole(bytes), place)
         });
         if found.replacement.is_none() {
             found.surviving = (first..self.findings.signatures.len()).collect();
@@ -253,6 +277,8 @@ impl Walker<'_> {
                         .collect();
                     anew::splice(bytes.len(), &shifted)
                 }
+                // Not put into the message around it: see `keep_large`.
+                Replacement::Large(_) => Vec::new(),
             });
         let told = Entity {
             form: entity.form.clone(),

@@ -1,17 +1,22 @@
 //! Encrypted layers: what they hold, and what is written in their place.
 
+use std::sync::Arc;
+
+use crate::bulk::{self, Bulk};
 use crate::cms;
-use crate::cms::content::{Content, ContentInfo};
+use crate::cms::content::Content;
 use crate::cms::{RecipientId, RecipientInfo};
+use crate::crypto::Failed;
 use crate::keys::PrivateKey;
 use crate::limits::LimitExceeded;
 use crate::message::headers::Headers;
-use crate::smime::open::{self, Closed, Keys, Opener, Permission, Sealed};
+use crate::smime::open::{self, Closed, Keys, Opener, Permission, Plaintext, Sealed};
 use crate::smime::{rewrap, seal};
 use crate::text::hex;
 
 use super::entity::{self, Entity, Mail, Place, Replacement, addresses};
-use super::{Walker, anew};
+use super::large::{LargeEntity, TOO_LARGE, View};
+use super::{Held, Walker, anew};
 use crate::ops::outcome::{Action, ContentIntegrity, KeyStatus, Reason};
 use crate::ops::{Opening, survey};
 
@@ -20,7 +25,7 @@ impl Walker<'_> {
     pub(super) fn encrypted(
         &mut self,
         mail: Mail<'_>,
-        info: &ContentInfo<'_>,
+        held: Held<'_, '_>,
         sealed: Sealed<'_>,
         form: &'static str,
         headers: Option<&Headers<'_>>,
@@ -51,7 +56,10 @@ impl Walker<'_> {
             header_conflicts: None,
             ..Entity::of(form, Action::Kept, None)
         };
-        if place.opening == Opening::Keep {
+        let large = held.outline.and_then(|outline| outline.content.as_ref());
+        // Without a place for its plaintext, a large one is only looked at.
+        let closed = large.is_some() && self.scratch.is_none();
+        if place.opening == Opening::Keep || closed && place.opening == Opening::Look {
             if let Err(closed) = open::inspect(sealed)
                 && !matches!(closed, Closed::Unsupported(_))
             {
@@ -63,6 +71,18 @@ impl Walker<'_> {
             (entity.action, entity.reason) = (Action::Refused, Some("inside-signature".into()));
             return entity;
         }
+        let large = match (large, self.scratch) {
+            (None, _) => None,
+            (Some(ciphertext), Some(scratch)) => Some(open::Large {
+                ciphertext,
+                scratch,
+                trouble: self.trouble,
+            }),
+            (Some(_), None) => {
+                (entity.action, entity.reason) = (Action::Refused, Some(TOO_LARGE.0.into()));
+                return entity;
+            }
+        };
         let guarded = place.guarded && !self.context.plan.open_unaddressed;
         let addressed = |key: &PrivateKey| !guarded || mail.sent.addresses_any(&addresses(key));
         let may = Permission {
@@ -76,7 +96,7 @@ impl Walker<'_> {
             pool: &self.context.pool,
             cache: &self.context.cache,
         };
-        let opened = match open::open(sealed, !self.bare, keys, &may, &mut self.effort) {
+        let opened = match open::open(sealed, large, !self.bare, keys, &may, &mut self.effort) {
             Ok(opened) => opened,
             Err(closed) => {
                 let (action, reason) = entity::closed_words(closed);
@@ -91,9 +111,24 @@ impl Walker<'_> {
                 return entity;
             }
         };
-        if let Err(limit) = self.budget.expanded_bytes(opened.plaintext.len()) {
+        let paid = match &opened.plaintext {
+            Plaintext::Held(plaintext) => self.budget.expanded_bytes(plaintext.len()),
+            Plaintext::Spooled(spool) => self.budget.spooled_bytes(spool.len()),
+        };
+        if let Err(limit) = paid {
             return Entity::limit(Some(form), limit);
         }
+        let condensed;
+        let plaintext = match &opened.plaintext {
+            Plaintext::Held(plaintext) => View::Whole(plaintext),
+            Plaintext::Spooled(spool) => match self.condense(Arc::clone(spool) as Arc<dyn Bulk>) {
+                Ok(found) => {
+                    condensed = found;
+                    View::Condensed(&condensed)
+                }
+                Err(limit) => return Entity::limit(Some(form), limit),
+            },
+        };
         match &opened.opener {
             Opener::Key(key) => {
                 entity.opened_with = Some(match key.certificates.first() {
@@ -122,70 +157,104 @@ impl Walker<'_> {
         };
         let inner_place = place.next_layer().decrypted(inner_opening);
         let content_type = sealed.content_type();
-        let inner = self.content(mail, content_type, &opened.plaintext, inner_place);
-        self.write_anew(&mut entity, &inner, info, &opened, headers, place.opening);
+        let inner = self.content(mail, content_type, plaintext, inner_place);
+        let readable = Readable {
+            content_type,
+            plaintext,
+            inner: inner.replacement.as_ref(),
+        };
+        self.write_anew(&mut entity, readable, held, &opened, headers, place.opening);
         self.merge_inner(&mut entity, inner, first);
         entity
     }
 
     /// What stands in place of an opened object.
-    pub(super) fn write_anew(
+    fn write_anew(
         &self,
         entity: &mut Entity,
-        inner: &Entity,
-        info: &ContentInfo<'_>,
+        readable: Readable<'_>,
+        held: Held<'_, '_>,
         opened: &open::Opened,
         headers: Option<&Headers<'_>>,
         opening: Opening,
     ) {
-        let plan = &self.context.plan;
-        let content_type = match &info.content {
-            Content::Enveloped(data) => data.content_type,
-            Content::AuthEnveloped(data) => data.content_type,
-            Content::Encrypted(data) => data.content_type,
-            _ => cms::oid::DATA,
-        };
-        let readable = || match &inner.replacement {
-            Some(replacement) => replacement.apply(&opened.plaintext),
-            None => self.standing_alone(content_type, &opened.plaintext),
-        };
         let written = match opening {
             Opening::Keep | Opening::Look => return,
-            Opening::Decrypt => Ok((Action::Decrypted, readable())),
+            Opening::Decrypt => Ok((Action::Decrypted, self.readable(readable))),
             Opening::Rewrap if opened.cipher.is_weak() => {
                 Err((Action::Refused, "weak-content-encryption"))
             }
-            Opening::Rewrap if matches!(info.content, Content::Encrypted(_)) => {
+            Opening::Rewrap if matches!(held.info.content, Content::Encrypted(_)) => {
                 Err((Action::Refused, "no-recipients"))
             }
-            Opening::Rewrap => rewrap::rewrap(info, opened, &plan.recipients)
-                .map(|object| match headers {
-                    Some(headers) => anew::object_under(headers, &object, self.line_ending),
-                    None => object,
-                })
-                .map(|bytes| (Action::Rewrapped, bytes))
+            Opening::Rewrap => self
+                .rewrapped(held, opened, headers)
+                .map(|object| (Action::Rewrapped, object))
                 .map_err(|_| (Action::Refused, "cannot-encrypt")),
-            Opening::Content => {
-                let object = seal::seal(&readable(), &plan.recipients, plan.cipher);
-                object
-                    .map(|object| match headers {
-                        Some(_) => anew::object_as_entity(&object, self.line_ending),
-                        None => object,
-                    })
-                    .map(|bytes| (Action::Reencrypted, bytes))
-                    .map_err(|_| (Action::Refused, "cannot-encrypt"))
-            }
+            Opening::Content => self
+                .sealed(self.readable(readable), headers.is_some())
+                .map(|object| (Action::Reencrypted, object))
+                .map_err(|_| (Action::Refused, "cannot-encrypt")),
         };
         match written {
-            Ok((action, bytes)) => {
+            Ok((action, replacement)) => {
                 entity.action = action;
-                entity.replacement = Some(Replacement::Entity(bytes));
+                entity.replacement = Some(replacement);
             }
             Err((action, reason)) => {
                 entity.action = action;
                 entity.reason = Some(Reason::Borrowed(reason));
             }
         }
+    }
+
+    fn readable(&self, readable: Readable<'_>) -> Replacement {
+        match readable.inner {
+            Some(replacement) => self.replaced_in(replacement, readable.plaintext),
+            None => self.standing_alone(readable.content_type, readable.plaintext),
+        }
+    }
+
+    fn rewrapped(
+        &self,
+        held: Held<'_, '_>,
+        opened: &open::Opened,
+        headers: Option<&Headers<'_>>,
+    ) -> Result<Replacement, Failed> {
+        let recipients = &self.context.plan.recipients;
+        let ending = self.line_ending;
+        let Some(outline) = held.outline else {
+            let object = rewrap::rewrap(held.info, opened, recipients)?;
+            return Ok(Replacement::Entity(match headers {
+                Some(headers) => anew::object_under(headers, &object, ending),
+                None => object,
+            }));
+        };
+        let object = rewrap::rewrap_large(outline, held.info, opened, recipients)?;
+        let header = headers.map(|headers| anew::header_under(headers, &outline.object, ending));
+        Ok(Replacement::Large(LargeEntity::of(header, object, ending)))
+    }
+
+    /// `readable`, encrypted; as an entity, or an object by itself.
+    fn sealed(&self, readable: Replacement, as_entity: bool) -> Result<Replacement, Failed> {
+        let plan = &self.context.plan;
+        let ending = self.line_ending;
+        let (entity, scratch) = match (readable, self.scratch) {
+            (Replacement::Large(entity), Some(scratch)) => (entity, scratch),
+            (readable, _) => {
+                let object = seal::seal(&readable.apply(&[]), &plan.recipients, plan.cipher)?;
+                return Ok(Replacement::Entity(if as_entity {
+                    anew::object_as_entity(&object, ending)
+                } else {
+                    object
+                }));
+            }
+        };
+        let object = seal::seal_large(&*entity.whole, &plan.recipients, plan.cipher, scratch);
+        let object = self.io(object).ok_or(Failed)??;
+        let head = self.io(bulk::head(&*object, 1024)).unwrap_or_default();
+        let header = as_entity.then(|| anew::object_header(&head, ending));
+        Ok(Replacement::Large(LargeEntity::of(header, object, ending)))
     }
 
     /// Joins what an opened layer holds to the layer.
@@ -224,6 +293,15 @@ impl Walker<'_> {
             });
         }
     }
+}
+
+/// What an opened object holds.
+#[derive(Clone, Copy)]
+struct Readable<'a> {
+    content_type: cms::Oid<'a>,
+    plaintext: View<'a>,
+    /// What stands in place of that.
+    inner: Option<&'a Replacement>,
 }
 
 /// Bytes of recipients' names, all together, that a journal line may have to hold.

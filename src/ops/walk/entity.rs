@@ -12,6 +12,7 @@ use crate::smime::find::Beside;
 use crate::smime::open::Closed;
 
 use super::anew;
+use super::large::LargeEntity;
 use super::protection::Protected;
 use crate::ops::Opening;
 use crate::ops::facts::Facts;
@@ -156,11 +157,15 @@ pub(super) enum Replacement {
     Entity(Vec<u8>),
     /// The same, but for stretches of it.
     Ranges(Vec<(Range<usize>, Vec<u8>)>),
+    /// Another entity, too large to hold.
+    Large(LargeEntity),
 }
 
 impl Replacement {
+    /// What becomes of `source`, in memory: nothing, where that does not fit.
     pub(super) fn apply(&self, source: &[u8]) -> Vec<u8> {
         match self {
+            Self::Large(_) => Vec::new(),
             Self::Entity(bytes) => bytes.clone(),
             Self::Ranges(ranges) => rewrite::apply(source, &anew::splice(source.len(), ranges)),
         }
@@ -310,10 +315,10 @@ impl Entity {
     }
 
     /// Counts what a part of `len` bytes leaves unsigned of the `whole`: of all the rest, everything.
-    pub(super) fn count_unsigned(&mut self, whole: usize, len: usize, found: &Self) {
+    pub(super) fn count_unsigned(&mut self, whole: u64, len: u64, found: &Self) {
         if let Some(within) = found.unsigned_bytes {
-            let left = self.unsigned_bytes.unwrap_or(whole as u64);
-            self.unsigned_bytes = Some(left.saturating_sub(len as u64) + within);
+            let left = self.unsigned_bytes.unwrap_or(whole);
+            self.unsigned_bytes = Some(left.saturating_sub(len) + within);
         }
     }
 

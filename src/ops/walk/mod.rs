@@ -11,10 +11,16 @@
 //! that fails leaves the message as it was.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::io;
+use std::sync::Arc;
 
 use crate::cms;
-use crate::cms::content::Content;
+use crate::cms::content::{Content, ContentInfo};
+use crate::cms::outline::Outline;
+use crate::fsio::Scratch;
 use crate::limits::{Budget, LimitExceeded};
+use crate::message::condensed::Root;
 use crate::message::headers::{Encoding, Headers, LineEnding};
 use crate::message::parts::{self, Tree};
 use crate::message::rewrite::{self, Piece};
@@ -29,12 +35,14 @@ use super::outcome::{
 };
 use super::{Context, Input, Opening};
 use entity::{Entity, Mail, Place, Replacement};
+use large::{TOO_LARGE, View};
 use protection::Protected;
 
 pub(super) mod anew;
 mod below;
 mod encrypted;
 mod entity;
+pub(super) mod large;
 mod packed;
 mod protection;
 mod signed;
@@ -43,9 +51,19 @@ mod tnef;
 /// Walks one message.
 pub fn message(context: &Context, input: &Input<'_>, opening: Opening) -> Outcome {
     let headers = Headers::parse(input.bytes);
+    let trouble = OnceCell::new();
+    let view = match input.large {
+        Some(large) => View::Condensed(large.condensed),
+        None => View::Whole(input.bytes),
+    };
     let mut walker = Walker {
         context,
-        budget: Budget::new(&context.limits),
+        scratch: input.large.and_then(|large| large.scratch),
+        trouble: &trouble,
+        budget: match view {
+            View::Whole(_) => Budget::new(&context.limits),
+            View::Condensed(_) => Budget::for_large(&context.limits, view.len()),
+        },
         effort: Effort::default(),
         quoting: input.quoting,
         bare: input.cms,
@@ -66,14 +84,14 @@ pub fn message(context: &Context, input: &Input<'_>, opening: Opening) -> Outcom
         judged: &facts,
     };
     let entity = if input.cms {
-        let entity = walker.bare_object(mail, input.bytes, place);
+        let entity = walker.bare_object(mail, view, place);
         Entity {
             // There is no outer header that another could differ from.
             header_conflicts: None,
             ..entity
         }
     } else {
-        walker.entity(mail, input.bytes, place)
+        walker.entity(mail, view, place)
     };
     let mut edits = entity
         .replacement
@@ -86,7 +104,19 @@ pub fn message(context: &Context, input: &Input<'_>, opening: Opening) -> Outcom
                 rewrite::replace_root_and(input.bytes, &headers, bytes, &entity.edits(&headers))
             }
             Replacement::Ranges(ranges) => anew::splice(input.bytes.len(), ranges),
+            Replacement::Large(entity) if input.cms => {
+                vec![Piece::Large(Arc::clone(&entity.whole))]
+            }
+            Replacement::Large(entity_text) => {
+                let fitted = walker.fit_large(entity_text.clone());
+                let text = (fitted.head.as_slice(), &fitted.whole);
+                let edits = entity.edits(&headers);
+                rewrite::replace_root_with_large(input.bytes, &headers, text, &edits)
+            }
         });
+    if let (Some(pieces), View::Condensed(condensed)) = (&mut edits, view) {
+        *pieces = large::in_place(condensed, std::mem::take(pieces));
+    }
     let surviving = entity.surviving.clone();
     if entity.action.is_failure() {
         edits = None;
@@ -95,10 +125,17 @@ pub fn message(context: &Context, input: &Input<'_>, opening: Opening) -> Outcom
         }
     }
     walker.describe(0, &facts, entity);
+    let Walker {
+        findings,
+        certificates,
+        crls,
+        ..
+    } = walker;
     Outcome {
-        findings: walker.findings,
-        certificates: walker.certificates,
-        crls: walker.crls,
+        findings,
+        certificates,
+        crls,
+        trouble: trouble.into_inner(),
         edits,
         surviving,
         copies: Vec::new(),
@@ -115,8 +152,20 @@ fn amid(beside: Beside, place: Place, walk: impl FnOnce(Place) -> Entity) -> Ent
     entity
 }
 
+/// An object as it was read.
+#[derive(Clone, Copy)]
+struct Held<'a, 'd> {
+    info: &'a ContentInfo<'d>,
+    /// Where its content lies, if it is too large to be in `info`.
+    outline: Option<&'a Outline>,
+}
+
 struct Walker<'c> {
     context: &'c Context,
+    /// Where large plaintexts may lie.
+    scratch: Option<&'c Scratch>,
+    /// What kept a large layer from being read, or its plaintext from being written.
+    trouble: &'c OnceCell<io::Error>,
     budget: Budget,
     effort: Effort,
     quoting: bool,
@@ -130,14 +179,19 @@ struct Walker<'c> {
 
 impl Walker<'_> {
     /// An entity with headers.
-    fn entity(&mut self, mail: Mail<'_>, bytes: &[u8], place: Place) -> Entity {
+    fn entity(&mut self, mail: Mail<'_>, view: View<'_>, place: Place) -> Entity {
         if place.depth > self.budget.max_depth() {
             return Entity::limit(None, LimitExceeded("limit-depth"));
         }
-        let tree = if place.layer == 1 {
-            parts::parse(bytes, &mut self.budget)
+        let root = if place.layer == 1 {
+            Root::Message
         } else {
-            parts::parse_entity(bytes, &mut self.budget)
+            Root::Entity
+        };
+        let tree = match (view, root) {
+            (View::Condensed(condensed), root) => condensed.tree(root, &mut self.budget),
+            (View::Whole(bytes), Root::Message) => parts::parse(bytes, &mut self.budget),
+            (View::Whole(bytes), Root::Entity) => parts::parse_entity(bytes, &mut self.budget),
         };
         let limit = tree.limit;
         let entity = self.part(mail, &tree, 0, place);
@@ -207,6 +261,9 @@ impl Walker<'_> {
         let Some(part) = tree.parts.get(index) else {
             return Entity::plain();
         };
+        if let Some(body) = tree.stretch(&part.body) {
+            return self.large_leaf(mail, (tree, part), &body, place);
+        }
         let Some(found) = find::object(tree, part) else {
             return entity::mislabelled(tree, index);
         };
@@ -223,7 +280,12 @@ impl Walker<'_> {
     }
 
     /// A CMS object that stands without MIME headers: a file, or the content of another object.
-    fn bare_object(&mut self, mail: Mail<'_>, bytes: &[u8], place: Place) -> Entity {
+    fn bare_object(&mut self, mail: Mail<'_>, view: View<'_>, place: Place) -> Entity {
+        let bytes = match view {
+            View::Whole(bytes) => bytes,
+            View::Condensed(condensed) if condensed.is_whole() => &condensed.bytes,
+            View::Condensed(condensed) => return self.large_bare_object(mail, condensed, place),
+        };
         let der = match cms::armor::binary(bytes) {
             Ok(Cow::Owned(der)) => Some(der),
             _ if cms::sniff(bytes).is_some() => None,
@@ -241,6 +303,18 @@ impl Walker<'_> {
         headers: Option<&Headers<'_>>,
         place: Place,
     ) -> Entity {
+        self.object_in(mail, bytes, None, headers, place)
+    }
+
+    /// An object in `bytes`, which are those of `outline` where it is too large to hold.
+    fn object_in(
+        &mut self,
+        mail: Mail<'_>,
+        bytes: &[u8],
+        outline: Option<&Outline>,
+        headers: Option<&Headers<'_>>,
+        place: Place,
+    ) -> Entity {
         if place.depth > self.budget.max_depth() {
             return Entity::limit(None, LimitExceeded("limit-depth"));
         }
@@ -255,11 +329,16 @@ impl Walker<'_> {
         };
         let behind = find::behind(bytes, info.trailing);
         let place = place.beside(behind);
-        let mut entity = match &info.content {
-            Content::Signed(data) => self.opaque_signed(mail, data, place),
+        let large = outline.and_then(|outline| outline.content.as_ref());
+        let info = Held {
+            info: &info,
+            outline,
+        };
+        let mut entity = match &info.info.content {
+            Content::Signed(data) => self.opaque_signed(mail, data, large, place),
             Content::Enveloped(data) => self.encrypted(
                 mail,
-                &info,
+                info,
                 Sealed::Enveloped(data),
                 "enveloped",
                 headers,
@@ -267,7 +346,7 @@ impl Walker<'_> {
             ),
             Content::AuthEnveloped(data) => self.encrypted(
                 mail,
-                &info,
+                info,
                 Sealed::AuthEnveloped(data),
                 "auth-enveloped",
                 headers,
@@ -275,15 +354,19 @@ impl Walker<'_> {
             ),
             Content::Encrypted(data) => self.encrypted(
                 mail,
-                &info,
+                info,
                 Sealed::Encrypted(data),
                 "encrypted",
                 headers,
                 place,
             ),
+            Content::Digested(_) if large.is_some() => Entity::limit(Some("digested"), TOO_LARGE),
+            Content::Compressed(_) if large.is_some() => {
+                Entity::limit(Some("compressed"), TOO_LARGE)
+            }
             Content::Digested(data) => self.digested(mail, data, place),
             Content::Compressed(data) => self.compressed(mail, data, place),
-            Content::Other if entity::is_damaged_type(info.content_type) => {
+            Content::Other if entity::is_damaged_type(info.info.content_type) => {
                 Entity::malformed("other-encrypted")
             }
             Content::Data(_) | Content::Other => {

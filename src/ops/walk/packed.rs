@@ -1,6 +1,8 @@
 //! Layers that hide nothing: compressed and digested data. They stay as they are unless what they
 //! hold, or what holds them, is written anew; then they are left out, since few readers know them.
 
+use std::sync::Arc;
+
 use crate::cms;
 use crate::cms::build;
 use crate::cms::content::{CompressedData, DigestedData};
@@ -8,6 +10,7 @@ use crate::cms::oid::{self, Oid};
 use crate::smime::unpack::{self, Packed};
 
 use super::entity::{self, Entity, Mail, Place, Replacement};
+use super::large::{LargeEntity, TOO_LARGE, View};
 use super::{Walker, anew};
 use crate::ops::outcome::{Action, Reason};
 
@@ -74,14 +77,13 @@ impl Walker<'_> {
         place: Place,
     ) -> Entity {
         let first = self.findings.signatures.len();
+        let content = View::Whole(content);
         let mut entity = self.content(mail, content_type, content, place.next_layer());
         entity.replacement = match entity.replacement.take() {
-            Some(new) => Some(Replacement::Entity(new.apply(content))),
+            Some(new) => Some(self.replaced_in(&new, content)),
             None if place.opened => {
                 entity.surviving = (first..self.findings.signatures.len()).collect();
-                Some(Replacement::Entity(
-                    self.standing_alone(content_type, content),
-                ))
+                Some(self.standing_alone(content_type, content))
             }
             None => None,
         };
@@ -98,35 +100,50 @@ impl Walker<'_> {
         &mut self,
         mail: Mail<'_>,
         content_type: Oid<'_>,
-        content: &[u8],
+        content: View<'_>,
         place: Place,
     ) -> Entity {
-        match without_info(content_type, content) {
-            Some(object) => match self.budget.expanded_bytes(object.len()) {
-                Ok(()) => self.object(mail, &object, None, place),
-                Err(limit) => Entity::limit(None, limit),
-            },
-            None if cms::sniff(content).is_some() => self.bare_object(mail, content, place),
-            None => self.entity(mail, content, place),
+        match content {
+            _ if lacks_info(content_type, content.bytes()) => {
+                let View::Whole(content) = content else {
+                    return Entity::limit(None, TOO_LARGE);
+                };
+                let object = build::content_info(content_type, content);
+                match self.budget.expanded_bytes(object.len()) {
+                    Ok(()) => self.object(mail, &object, None, place),
+                    Err(limit) => Entity::limit(None, limit),
+                }
+            }
+            _ if cms::sniff(content.bytes()).is_some() => self.bare_object(mail, content, place),
+            _ => self.entity(mail, content, place),
         }
     }
 
     /// The content of an object as an entity by itself.
-    pub(super) fn standing_alone(&self, content_type: Oid<'_>, content: &[u8]) -> Vec<u8> {
-        match without_info(content_type, content) {
-            Some(object) => anew::object_as_entity(&object, self.line_ending),
-            None if cms::sniff(content).is_some() => {
-                anew::bare_as_entity(content, self.line_ending)
+    pub(super) fn standing_alone(&self, content_type: Oid<'_>, content: View<'_>) -> Replacement {
+        let ending = self.line_ending;
+        match content {
+            View::Whole(bytes) if lacks_info(content_type, bytes) => {
+                let object = build::content_info(content_type, bytes);
+                Replacement::Entity(anew::object_as_entity(&object, ending))
             }
-            None => content.to_vec(),
+            View::Whole(bytes) if cms::sniff(bytes).is_some() => {
+                Replacement::Entity(anew::bare_as_entity(bytes, ending))
+            }
+            View::Whole(bytes) => Replacement::Entity(bytes.to_vec()),
+            View::Condensed(condensed) if cms::sniff(&condensed.bytes).is_some() => {
+                let header = anew::object_header(&condensed.bytes, ending);
+                let object = Arc::clone(&condensed.whole);
+                Replacement::Large(LargeEntity::of(Some(header), object, ending))
+            }
+            View::Condensed(condensed) => Replacement::Large(LargeEntity::as_it_is(condensed)),
         }
     }
 }
 
-/// The object that `content` is by the word of `content_type` alone.
-fn without_info(content_type: Oid<'_>, content: &[u8]) -> Option<Vec<u8>> {
-    let nested = content_type != oid::DATA
+/// Whether `content` is an object by the word of `content_type` alone.
+fn lacks_info(content_type: Oid<'_>, content: &[u8]) -> bool {
+    content_type != oid::DATA
         && entity::form_of_type(content_type).is_some()
-        && cms::sniff(content).is_none();
-    nested.then(|| build::content_info(content_type, content))
+        && cms::sniff(content).is_none()
 }

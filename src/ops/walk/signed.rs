@@ -1,19 +1,23 @@
 //! Signed layers: `multipart/signed` and opaque SignedData.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
+use crate::bulk::Bulk;
 use crate::cms;
 use crate::cms::Octets;
 use crate::cms::content::{Content, ContentInfo, SignedData};
+use crate::cms::outline::LargeContent;
 use crate::limits::LimitExceeded;
 use crate::message::headers::Encoding;
 use crate::message::parts::{Note, Tree};
-use crate::smime::check::{self, Covered, Known};
+use crate::smime::check::{self, Covered, Known, LargeCovered, LargeDetached};
 use crate::smime::find::Beside;
 use crate::smime::{countersign, find, timestamp};
 use crate::text::hex;
 
 use super::entity::{Entity, Mail, Place};
+use super::large::{TOO_LARGE, View};
 use super::{Walker, anew};
 use crate::ops::outcome::{
     Action, CertificateFinding, Coverage, Integrity, SeenCertificate, SeenCrl,
@@ -36,6 +40,9 @@ impl Walker<'_> {
         ) else {
             return Entity::plain();
         };
+        if tree.stretch(&signature_part.body).is_some() {
+            return Entity::limit(Some("clear-signed"), TOO_LARGE);
+        }
         // What stands beside the signed part is shown with it, and nobody signed it.
         let parts_beside = whole.children.len() > 2 || find::is_container(signature_part);
         // One that was cut off may have held more.
@@ -75,14 +82,27 @@ impl Walker<'_> {
             .bytes
             .get(content_part.entity.clone())
             .unwrap_or_default();
-        let covered = Covered::Detached {
-            entity,
-            body: content_part
-                .body
-                .start
-                .saturating_sub(content_part.entity.start),
-            quoting: self.quoting && !place.decrypted,
-            binary: content_part.encoding == Encoding::Binary,
+        let body = content_part.body.start;
+        let body = body.saturating_sub(content_part.entity.start);
+        let binary = content_part.encoding == Encoding::Binary;
+        let large = tree.stretch(&content_part.entity);
+        let quoting = self.quoting && !place.decrypted;
+        let covered = match &large {
+            None => Covered::Detached {
+                entity,
+                body,
+                quoting,
+                binary,
+            },
+            Some(bytes) => Covered::Large(LargeCovered {
+                bytes,
+                detached: Some(LargeDetached {
+                    body: body as u64,
+                    quoting,
+                    binary,
+                }),
+                trouble: self.trouble,
+            }),
         };
         let signed = match self.signers(mail, data, covered, place) {
             Ok(signed) => signed,
@@ -91,23 +111,29 @@ impl Walker<'_> {
         let intact = self.any_intact(&signed);
         let mut inner = self.part(mail, tree, content, inner_place);
         inner.keep_words(beside);
-        let around = whole.body.len();
-        let around = around.saturating_sub(entity.len() + signature_part.entity.len());
-        let unsigned = unsigned_within(intact, &inner, entity.len());
+        let len = |range| tree.real_len(range);
+        let entity = len(&content_part.entity);
+        let around = len(&whole.body).saturating_sub(entity + len(&signature_part.entity));
+        let unsigned = unsigned_within(intact, &inner, entity);
         let more = parts_beside || cut || beside != Beside::Nothing;
-        let unsigned_bytes = Some(unsigned + if more { around as u64 } else { 0 });
+        let unsigned_bytes = Some(unsigned + if more { around } else { 0 });
         Entity {
             unsigned_bytes,
             ..Entity::signed("clear-signed", signed, false, inner)
         }
     }
 
+    /// `large` is its content, where that was too large to be in `data`.
     pub(super) fn opaque_signed(
         &mut self,
         mail: Mail<'_>,
         data: &SignedData<'_>,
+        large: Option<&LargeContent>,
         place: Place,
     ) -> Entity {
+        if let Some(large) = large {
+            return self.large_opaque_signed(mail, data, large, place);
+        }
         let content = match data.content.as_ref().map(|whole| self.in_one_piece(whole)) {
             None => None,
             Some(Ok(content)) => Some(content),
@@ -134,7 +160,41 @@ impl Walker<'_> {
         let inner_place = place.next_layer().signed();
         let inner = match self.budget.expanded_bytes(content.len()) {
             Ok(()) if is_no_mail(data.content_type) => Entity::plain(),
-            Ok(()) => self.content(mail, data.content_type, &content, inner_place),
+            Ok(()) => self.content(mail, data.content_type, View::Whole(&content), inner_place),
+            Err(limit) => Entity::limit(None, limit),
+        };
+        let unsigned_bytes = Some(unsigned_within(intact, &inner, content.len() as u64));
+        Entity {
+            unsigned_bytes,
+            ..Entity::signed("opaque-signed", signed, data.signers.is_empty(), inner)
+        }
+    }
+
+    fn large_opaque_signed(
+        &mut self,
+        mail: Mail<'_>,
+        data: &SignedData<'_>,
+        content: &LargeContent,
+        place: Place,
+    ) -> Entity {
+        let bytes: Arc<dyn Bulk> = Arc::new(content.clone());
+        let covered = Covered::Large(LargeCovered {
+            bytes: &bytes,
+            detached: None,
+            trouble: self.trouble,
+        });
+        let signed = match self.signers(mail, data, covered, place) {
+            Ok(signed) => signed,
+            Err(limit) => return Entity::limit(Some("opaque-signed"), limit),
+        };
+        let intact = self.any_intact(&signed);
+        let inner_place = place.next_layer().signed();
+        let inner = match self.condense(bytes) {
+            Ok(_) if is_no_mail(data.content_type) => Entity::plain(),
+            Ok(condensed) => {
+                let view = View::Condensed(&condensed);
+                self.content(mail, data.content_type, view, inner_place)
+            }
             Err(limit) => Entity::limit(None, limit),
         };
         let unsigned_bytes = Some(unsigned_within(intact, &inner, content.len()));
@@ -310,11 +370,11 @@ impl Walker<'_> {
 
 /// What a signed layer leaves unsigned of its content of `len` bytes: where its own signature is
 /// not intact, one inside may be.
-fn unsigned_within(intact: bool, inner: &Entity, len: usize) -> u64 {
+fn unsigned_within(intact: bool, inner: &Entity, len: u64) -> u64 {
     if intact {
         0
     } else {
-        inner.unsigned_bytes.unwrap_or(len as u64)
+        inner.unsigned_bytes.unwrap_or(len)
     }
 }
 
@@ -358,6 +418,7 @@ mod tests {
             received: None,
             quoting: false,
             cms: false,
+            large: None,
         };
         let message = process(&context, &input).findings.messages.remove(0);
         assert_ne!(message.form, "plain");

@@ -10,6 +10,7 @@ use crate::ops::outcome::{Action, Reason};
 use crate::smime::find;
 
 use super::entity::{self, Entity, Mail, Place, Replacement};
+use super::large::{TOO_LARGE, View};
 use super::{Walker, amid, anew};
 
 /// How an object out of a TNEF stream is labelled where it is written again.
@@ -29,6 +30,9 @@ impl Walker<'_> {
         let Some(part) = tree.parts.get(index) else {
             return Entity::plain();
         };
+        if tree.stretch(&part.body).is_some() {
+            return Entity::limit(None, TOO_LARGE);
+        }
         let Some(found) = find::enclosed(tree, part) else {
             return entity::mislabelled(tree, index);
         };
@@ -46,7 +50,7 @@ impl Walker<'_> {
             depth: place.depth + 1,
             ..place
         };
-        let mut entity = self.entity(mail, bytes, deeper);
+        let mut entity = self.entity(mail, View::Whole(bytes), deeper);
         if let Some(new @ Replacement::Ranges(_)) = &entity.replacement {
             entity.replacement = Some(Replacement::Entity(new.apply(bytes)));
         }
@@ -62,10 +66,11 @@ impl Walker<'_> {
         index: usize,
         place: Place,
     ) -> Entity {
-        let stream = tree
-            .parts
-            .get(index)
-            .and_then(|part| find::tnef_stream(tree, part));
+        let part = tree.parts.get(index);
+        if part.is_some_and(|part| tree.stretch(&part.body).is_some()) {
+            return Entity::limit(None, TOO_LARGE);
+        }
+        let stream = part.and_then(|part| find::tnef_stream(tree, part));
         let Some(stream) = stream else {
             return Entity::plain();
         };
@@ -95,7 +100,7 @@ impl Walker<'_> {
             }
             let new = found.replacement.take();
             if found.is_smime() {
-                whole.count_unsigned(stream.len(), file.data.len(), &found);
+                whole.count_unsigned(stream.len() as u64, file.data.len() as u64, &found);
                 whole.add_part(found, false);
             }
             whole.replacement = whole.replacement.or(new);

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use zeroize::Zeroizing;
 
+use super::large::{self, Large, Plaintext};
 use super::proof::begins_as_mail_does;
 use super::{Closed, Sealed};
 use crate::cms::{AlgorithmIdentifier, Octets};
@@ -20,6 +21,8 @@ pub(super) struct Content<'a> {
     pub(super) cipher: ContentCipher,
     scheme: Scheme<'a>,
     ciphertext: &'a Octets<'a>,
+    /// The ciphertext, where it is too large to be in `ciphertext`.
+    large: Option<large::Trials<'a>>,
     aad: Vec<u8>,
     tag: Option<&'a [u8]>,
 }
@@ -42,7 +45,7 @@ fn closed(problem: &CipherProblem) -> Closed {
 }
 
 impl<'a> Content<'a> {
-    pub(super) fn of(sealed: Sealed<'a>) -> Result<Self, Closed> {
+    pub(super) fn of(sealed: Sealed<'a>, large: Option<Large<'a>>) -> Result<Self, Closed> {
         let ciphertext = sealed
             .ciphertext()
             .ok_or(Closed::Malformed("content-missing"))?;
@@ -69,6 +72,7 @@ impl<'a> Content<'a> {
             cipher,
             scheme,
             ciphertext,
+            large: None,
             aad: Vec::new(),
             tag: None,
         };
@@ -93,6 +97,24 @@ impl<'a> Content<'a> {
                 Ok(content)
             }
         }
+        .and_then(|content| content.with(large))
+    }
+
+    fn with(mut self, large: Option<Large<'a>>) -> Result<Self, Closed> {
+        let Some(large) = large else {
+            return Ok(self);
+        };
+        // These take their content in one piece.
+        if self.is_password_based() || self.cipher.is_ccm() {
+            return Err(Closed::Refused("limit-message"));
+        }
+        self.large = Some(large::Trials::new(large));
+        Ok(self)
+    }
+
+    /// Whether more keys were to be tried on a large content than it is worth.
+    pub(super) fn is_tried_out(&self) -> bool {
+        self.large.as_ref().is_some_and(large::Trials::are_over)
     }
 
     /// Whether a passphrase is its key.
@@ -101,15 +123,20 @@ impl<'a> Content<'a> {
     }
 
     /// The plaintext, where it is proven; `cek_proven` says whether the key is.
-    pub(super) fn decrypt(&self, cek: &[u8], cek_proven: bool) -> Option<Zeroizing<Vec<u8>>> {
+    pub(super) fn decrypt(&self, cek: &[u8], cek_proven: bool) -> Option<Plaintext> {
         let (parameters, key) = match &self.scheme {
             Scheme::Plain(parameters) => (parameters, Zeroizing::new(cek.to_vec())),
             Scheme::Derived(parameters, info) => (parameters, kdf::cek_hkdf(cek, info).ok()?),
             Scheme::Password(_) => return None,
         };
+        if let Some(trials) = &self.large {
+            let authentic = self.tag.map(|tag| (tag, self.aad.as_slice()));
+            return trials.decrypt(self.cipher, &key, parameters, authentic, cek_proven);
+        }
         let chunks = self.ciphertext.chunks();
         if let Some(tag) = self.tag {
             return cipher::decrypt_aead(self.cipher, &key, parameters, &self.aad, chunks, tag)
+                .map(Plaintext::Held)
                 .ok();
         }
         if !cek_proven && self.ciphertext.len() > WORTH_A_LOOK {
@@ -117,7 +144,7 @@ impl<'a> Content<'a> {
             cipher::prove_cbc(self.cipher, &key, parameters, chunks.clone()).ok()?;
         }
         let plaintext = cipher::decrypt_cbc(self.cipher, &key, parameters, chunks).ok()?;
-        (cek_proven || self.is_proven(&plaintext)).then_some(plaintext)
+        (cek_proven || self.is_proven(&plaintext)).then_some(Plaintext::Held(plaintext))
     }
 
     /// The same where a passphrase is the key.
@@ -125,7 +152,7 @@ impl<'a> Content<'a> {
         &self,
         passphrase: &[u8],
         rounds: &mut Rounds,
-    ) -> Option<Zeroizing<Vec<u8>>> {
+    ) -> Option<Plaintext> {
         let Scheme::Password(algorithm) = self.scheme else {
             return None;
         };
@@ -134,6 +161,7 @@ impl<'a> Content<'a> {
             .iter()
             .filter_map(|password| pbe::decrypt(algorithm, password, &ciphertext, rounds).ok())
             .find(|plaintext| self.is_proven(plaintext))
+            .map(Plaintext::Held)
     }
 
     fn is_proven(&self, plaintext: &[u8]) -> bool {

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::content::Content;
 use super::unwrap::{Unwrapped, proven};
-use super::{Keys, Sealed};
+use super::{Keys, Plaintext, Sealed};
 use crate::cms::{AlgorithmIdentifier, RecipientInfo};
 use crate::crypto::keywrap::{KeyWrap, PasswordWrap};
 use crate::keys::pbe::{self, Password, Rounds};
@@ -20,7 +20,7 @@ const KEY: u64 = 32;
 /// What came of trying every secret.
 pub(super) enum Tried {
     /// A proven plaintext, its content-encryption key, and the name of the secret.
-    Opened(Zeroizing<Vec<u8>>, Zeroizing<Vec<u8>>, String),
+    Opened(Plaintext, Zeroizing<Vec<u8>>, String),
     /// Secrets were tried, and proved nothing.
     Nothing,
     /// There is none of the kind that is wanted.

@@ -276,6 +276,7 @@ fn object(data: &[u8]) {
         received: None,
         quoting: false,
         cms: true,
+        large: None,
     };
     let outcome = processed(&input);
     let [finding, ..] = &outcome.findings.messages[..] else {
@@ -333,6 +334,7 @@ fn sealed_by_others() -> &'static Vec<[u8; 32]> {
                     received: None,
                     quoting: false,
                     cms: true,
+                    large: None,
                 };
                 let outcome = ops::process(decrypting(), &input);
                 outcome
@@ -355,6 +357,7 @@ fn message(data: &[u8]) {
         received: Some(1_600_000_000),
         quoting: true,
         cms: false,
+        large: None,
     });
 }
 
