@@ -13,7 +13,7 @@ use super::{Origin, Said, source};
 /// The word for a message of Apple Mail.
 pub(super) const EMLX: &str = "emlx";
 /// How much of such a file's end is read, and of a folder's sequences.
-const MAX_TRAILER: u64 = 64 << 10;
+const MAX_TRAILER: u64 = 1 << 20;
 const MAX_SEQUENCES: usize = 4 << 20;
 
 /// The sequences of an MH folder (`.mh_sequences`), as Python's `mailbox` reads them too: `unseen`,
@@ -98,7 +98,21 @@ pub(super) fn emlx(file: &Origin, head: &[u8], bytes: u64) -> Result<(Origin, Sa
         // Without its property list the message is still one.
         let _ = input.take(MAX_TRAILER).read_to_end(&mut trailer);
     }
+    if bytes - end > MAX_TRAILER || !is_trailer(&trailer) {
+        return Err("Apple Mail message that is longer than it says");
+    }
     Ok((file.stretch(begin, len), property_list(&trailer)))
+}
+
+/// Whether `text` is a property list, XML or binary, or nothing.
+fn is_trailer(text: &[u8]) -> bool {
+    const END: &[u8] = b"</plist>";
+    let text = text.trim_ascii();
+    let begins = ["<?xml", "<!DOCTYPE plist", "<plist", "<dict", "bplist"]
+        .iter()
+        .any(|begin| text.starts_with(begin.as_bytes()));
+    let behind = memmem::find(text, END).is_some_and(|at| at + END.len() < text.len());
+    text.is_empty() || begins && !behind
 }
 
 fn property_list(text: &[u8]) -> Said {
@@ -148,6 +162,29 @@ mod tests {
         assert_eq!(flags("8"), "S");
         assert_eq!(flags("note"), "");
         assert_eq!(Sequences::default().said(OsStr::new("1")).flags, "");
+    }
+
+    #[test]
+    fn nothing_but_a_property_list_follows_a_message_of_apple_mail() {
+        for (text, is) in [
+            ("", true),
+            ("\n\n", true),
+            ("<?xml?><plist><dict/></plist>\n", true),
+            ("bplist00\0", true),
+            ("rest of the message\n<?xml?><plist/>", false),
+            ("<?xml?><plist></plist>\nrest", false),
+        ] {
+            assert_eq!(is_trailer(text.as_bytes()), is, "{text}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("1.emlx");
+        let text = b"19\nFrom: a@b\nTo: c\n\nbody that is longer\n<?xml?><plist/>";
+        crate::fsio::write_atomic(&path, |out| out.write_all(text)).unwrap();
+        let read = emlx(&Origin::file(path), text, text.len() as u64);
+        assert_eq!(
+            read.unwrap_err(),
+            "Apple Mail message that is longer than it says"
+        );
     }
 
     #[test]

@@ -8,9 +8,9 @@ use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use super::members::{self, Listing, Member};
-use super::packed::{Packed, Packing};
+use super::packed::{Cursors, Packed, Packing};
 use super::sniff::{self, Judgement};
-use super::{Kind, Mailbox, Origin, Said, beside, by_component, maildir, source, tar, zip};
+use super::{Kind, Mailbox, Origin, Said, beside, by_component, maildir, source, tar, write, zip};
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::text::escape_path;
@@ -50,6 +50,9 @@ impl SourceFile {
             FileStatus::Skipped(why) if self.is_copied() => Some(why),
             FileStatus::Copied if self.kind == maildir::HIDDEN && self.bytes > 0 => {
                 Some("a hidden file, not read")
+            }
+            FileStatus::Copied if self.kind == sniff::WITH_MAIL => {
+                Some("a document that holds messages, not read")
             }
             _ => None,
         }
@@ -97,6 +100,7 @@ pub fn discover(roots: &[PathBuf], limits: &Limits) -> Result<Found> {
     let mut names: HashMap<String, &Path> = HashMap::new();
     let mut walk = Walk {
         limits,
+        cursors: Cursors::default(),
         met: Vec::new(),
         folders: Vec::new(),
     };
@@ -116,26 +120,24 @@ pub fn discover(roots: &[PathBuf], limits: &Limits) -> Result<Found> {
 }
 
 /// Names at the top of an output folder that are p7mill's.
-pub(super) const OURS: [&str; 3] = ["report", "originals", "manifest.csv"];
+pub(super) const OURS: [&str; 4] = ["report", "originals", "manifest.csv", ".p7mill"];
 
-/// Sorts what was met, and gives what is written under another name than it has one of its own.
+/// Sorts what was met, and gives what is written under another name than it has one that a file can
+/// have and no other file has; else it keeps its own.
 fn in_order(mut met: Vec<Met>) -> Found {
     met.sort_by(|a, b| by_component(&a.sort, &b.sort).then(a.rank.cmp(&b.rank)));
     let mut taken: HashSet<String> = OURS.map(String::from).into();
-    for Met { file, mailbox, .. } in &met {
+    for Met { file, .. } in &met {
         let above = file.name.match_indices('/').map(|(at, _)| at);
         taken.extend(above.filter_map(|at| file.name.get(..at)).map(String::from));
-        if mailbox
-            .as_ref()
-            .is_none_or(|mailbox| mailbox.out == mailbox.name)
-        {
-            taken.insert(file.name.clone());
-        }
+        taken.insert(file.name.clone());
     }
     let mut found = Found::default();
     for Met { file, mailbox, .. } in met {
         if let Some(mut mailbox) = mailbox {
-            if mailbox.out != mailbox.name && !taken.insert(mailbox.out.clone()) {
+            if mailbox.out != mailbox.name
+                && (write::relative(&mailbox.out).is_err() || !taken.insert(mailbox.out.clone()))
+            {
                 mailbox.out.clone_from(&mailbox.name);
             }
             found.mailboxes.push(mailbox);
@@ -172,6 +174,8 @@ fn base_name(root: &Path) -> Result<String> {
 /// A walk with its own stack: a tree may be deeper than a thread's.
 struct Walk<'a> {
     limits: &'a Limits,
+    /// Of everything compressed that is met.
+    cursors: Cursors,
     met: Vec<Met>,
     folders: Vec<(PathBuf, String)>,
 }
@@ -254,7 +258,7 @@ impl Walk<'_> {
             return self.packed(path, name, packing, bytes);
         }
         if sniff::is_zip(&head) {
-            let listing = zip::list(&path, self.limits);
+            let listing = zip::list(&path, self.limits, &self.cursors);
             return self.archive(Origin::file(path), name, "zip", bytes, listing);
         }
         if sniff::is_tar(&head) {
@@ -270,8 +274,25 @@ impl Walk<'_> {
                 let word = kind.as_str().to_owned();
                 self.mailbox(mailbox.origin.clone(), mailbox, word, bytes);
             }
+            Judgement::Ordinary(word) => self.ordinary(path, name, word, bytes),
             judgement => self.judged(Origin::file(path), name, judgement, bytes),
         }
+    }
+
+    /// A file that does not begin like mail, but may be a ZIP archive behind something else, or a
+    /// document with messages in it.
+    fn ordinary(&mut self, path: PathBuf, name: String, word: &'static str, bytes: u64) {
+        let mut word = word;
+        if zip::ends_like_one(&path) {
+            let listing = zip::list(&path, self.limits, &self.cursors);
+            let holds_mail = listing.members.iter().any(Member::holds_mail);
+            if holds_mail && word == sniff::DOCUMENT {
+                word = sniff::WITH_MAIL;
+            } else if holds_mail {
+                return self.archive(Origin::file(path), name, "zip", bytes, listing);
+            }
+        }
+        self.judged(Origin::file(path), name, Judgement::Ordinary(word), bytes);
     }
 
     /// A message of Apple Mail.
@@ -295,7 +316,7 @@ impl Walk<'_> {
         let file = Origin::file(path.clone());
         let most = self.limits.unpacked(bytes);
         let packed = Packed::new(path.clone(), (0, bytes), packing, most);
-        let origin = Origin::packed(packed);
+        let origin = Origin::packed(packed.sharing(&self.cursors));
         let (head, error) = match origin.head(sniff::HEAD_BYTES) {
             Ok(read) => read,
             Err(e) => return self.unreadable(path, name, kind_of(&e)),
@@ -339,7 +360,9 @@ impl Walk<'_> {
 
     /// An archive: its members follow it where one of them is mail; without mail it is copied.
     fn archive(&mut self, file: Origin, name: String, kind: &str, bytes: u64, listing: Listing) {
-        let Listing { members, trouble } = listing;
+        let Listing {
+            members, trouble, ..
+        } = listing;
         let is_mail = |member: &Member| matches!(member.found, Judgement::Mail(_));
         if !members.iter().any(is_mail) {
             let unread = members.iter().find_map(Member::may_be_mail);
@@ -357,9 +380,11 @@ impl Walk<'_> {
             FileStatus::Unpacked(trouble),
         );
         let mut names = members::Names::default();
+        let maildirs = members::Maildirs::of(&members);
         for (rank, member) in (1..).zip(members) {
             let before = self.met.len();
-            self.member(&name, member, &mut names);
+            let temporary = maildirs.is_temporary(&member);
+            self.member(&name, member, &mut names, temporary);
             for met in self.met.get_mut(before..).unwrap_or_default() {
                 met.sort.clone_from(&name);
                 met.rank = rank;
@@ -367,7 +392,13 @@ impl Walk<'_> {
         }
     }
 
-    fn member(&mut self, archive: &str, member: Member, names: &mut members::Names) {
+    fn member(
+        &mut self,
+        archive: &str,
+        member: Member,
+        names: &mut members::Names,
+        temporary: bool,
+    ) {
         let inner = match names.take(&member.name) {
             Ok(inner) => inner,
             Err(why) => {
@@ -377,6 +408,10 @@ impl Walk<'_> {
             }
         };
         let name = format!("{archive}/{inner}");
+        if temporary {
+            let status = FileStatus::Dropped(maildir::UNDELIVERED);
+            return self.file(member.origin, name, maildir::TEMPORARY, member.len, status);
+        }
         let Judgement::Mail(kind) = member.found else {
             return self.judged(member.origin, name, member.found, member.len);
         };

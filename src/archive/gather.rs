@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use super::discover::OURS;
+use super::write::relative;
 use super::{FileStatus, Found, Kind, Mailbox, SourceFile};
 
 impl Found {
@@ -94,7 +95,7 @@ fn free(name: &str, to: Kind, taken: &mut HashSet<String>) -> String {
     let stem = [".mbox", ".mbx", ".eml"]
         .iter()
         .find_map(|suffix| name.strip_suffix(suffix))
-        .filter(|stem| !stem.is_empty() && !stem.ends_with('/'))
+        .filter(|stem| relative(stem).is_ok())
         .unwrap_or(name);
     let wanted = match to {
         Kind::Mbox => format!("{stem}.mbox"),

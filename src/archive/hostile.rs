@@ -162,3 +162,127 @@ fn members_are_counted_and_their_sizes_added_up() {
         FileStatus::Skipped("it unpacks to more than --max-unpack allows")
     );
 }
+
+/// A tar whose members' names stand in GNU tar's long form.
+fn tar_of_long(names: &[Vec<u8>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for name in names {
+        let mut long = tar(&[("long", &[name.as_slice(), b"\0"].concat())]);
+        long.truncate(long.len() - 1024);
+        long[156] = b'L';
+        long[148..156].fill(b' ');
+        let sum: u32 = long[..512].iter().map(|&byte| u32::from(byte)).sum();
+        long[148..155].copy_from_slice(format!("{sum:06o}\0").as_bytes());
+        out.extend(long);
+        out.extend(tar(&[("short", BOX)]));
+        out.truncate(out.len() - 1024);
+    }
+    out.resize(out.len() + 1024, 0);
+    out
+}
+
+#[test]
+fn names_that_no_file_can_have_are_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    let long = "x".repeat(60_000);
+    let deep = "d/".repeat(400) + "a.mbox";
+    let names = [b"good".to_vec(), long.clone().into(), deep.clone().into()];
+    let zip = zip(&[("good", BOX), (&long, BOX), (&deep, BOX)]);
+    for archive in [tar_of_long(&names), zip] {
+        let found = found(&path, &archive, &Limits::default());
+        assert_eq!(found.mailboxes.len(), 1);
+        assert_eq!(found.files.len(), 4);
+        for file in &found.files[2..] {
+            assert!(matches!(file.status, FileStatus::Skipped(_)), "{file:?}");
+            assert!(!file.is_copied() && file.name.len() < 200);
+        }
+    }
+}
+
+#[test]
+fn every_mailbox_has_a_name_that_it_can_be_written_under() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("r");
+    fs::create_dir(&root).unwrap();
+    let put = |name: &str, bytes: &[u8]| {
+        crate::fsio::write_atomic(&root.join(name), |out| out.write_all(bytes)).unwrap();
+    };
+    let message = b"From: a@b\nTo: c\nSubject: x\n\nhello\n";
+    let maildir: Vec<String> = ["S=5,..", "S=5,.", "S=7", "W=1:2,S", "1,S=5", "1,S=6"]
+        .map(|name| format!("cur/{name}"))
+        .into();
+    let members: Vec<_> = maildir
+        .iter()
+        .map(|name| (name.as_str(), &message[..]))
+        .collect();
+    put("m.tar", &tar(&members));
+    let zst = zstd::encode_all(BOX, 1).unwrap();
+    for name in ["...gz", "..gz", ".gz", "a.gz", "a.gz.gz", "a"] {
+        put(name, if name == "a" { BOX } else { &zst });
+    }
+    let own = dir.path().join(".p7mill.gz");
+    crate::fsio::write_atomic(&own, |out| out.write_all(&zst)).unwrap();
+    let found = discover(&[root.clone(), own], &Limits::default()).unwrap();
+    assert_eq!(found.mailboxes.len(), 13);
+    let mut outs: Vec<_> = found.mailboxes.iter().map(|m| m.out.as_str()).collect();
+    assert!(outs.contains(&"r/m.tar/cur/S=5,..") && outs.contains(&".p7mill.gz"));
+    outs.sort_unstable();
+    outs.dedup();
+    assert_eq!(outs.len(), 13, "{outs:?}");
+    read_all(&found);
+    let found = found.convert(Kind::Maildir);
+    assert!(
+        found
+            .mailboxes
+            .iter()
+            .all(|m| write::relative(&m.out).is_ok())
+    );
+    put("...mbox", BOX);
+    let found = discover(&[dir.path().join("r/...mbox")], &Limits::default()).unwrap();
+    let found = found.convert(Kind::Maildir);
+    assert_eq!(found.mailboxes[0].out, "...mbox");
+}
+
+#[test]
+fn mail_in_a_document_or_behind_a_program_is_seen() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    let message = b"From: a@b\nTo: c\nSubject: x\n\nhello\n";
+    let plain = zip(&[
+        ("[Content_Types].xml", b"<Types/>"),
+        ("word/a.xml", b"<a/>"),
+    ]);
+    let held = zip(&[("[Content_Types].xml", b"<Types/>"), ("a.eml", message)]);
+    let file = |bytes: &[u8]| found(&path, bytes, &Limits::default()).files.remove(0);
+    assert_eq!(
+        (file(&plain).kind.as_str(), file(&plain).may_be_mail()),
+        ("document", None)
+    );
+    let document = file(&held);
+    assert_eq!(document.status, FileStatus::Copied);
+    assert!(document.may_be_mail().is_some());
+    let program = [b"MZ\0\0", zip(&[("in/a.eml", message)]).as_slice()].concat();
+    let found = found(&path, &program, &Limits::default());
+    assert_eq!(found.mailboxes[0].name, "a/in/a.eml");
+    assert_eq!(read_all(&found), 1);
+}
+
+#[test]
+fn what_was_never_delivered_is_left_out_of_a_packed_maildir_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a");
+    let message = b"From: a@b\nTo: c\nSubject: x\n\nhello\n";
+    let archive = tar(&[
+        ("m/tmp/1.x", message),
+        ("m/cur/2.x:2,S", message),
+        ("other/tmp/3.eml", message),
+    ]);
+    let found = found(&path, &archive, &Limits::default());
+    let read: Vec<_> = found.mailboxes.iter().map(|m| m.name.as_str()).collect();
+    assert_eq!(read, ["a/m/cur/2.x:2,S", "a/other/tmp/3.eml"]);
+    assert_eq!(
+        found.files[1].status,
+        FileStatus::Dropped("undelivered temporary")
+    );
+}

@@ -90,6 +90,9 @@ fn without_packed_mark(file: &Path) -> OsString {
     OsString::from_vec(stem.iter().chain(flags).copied().collect())
 }
 
+/// The word for a message in `tmp`, and why it is left out.
+pub(super) const TEMPORARY: &str = "maildir-tmp";
+pub(super) const UNDELIVERED: &str = "undelivered temporary";
 /// The word for a file that they pass over.
 pub(super) const HIDDEN: &str = "hidden";
 

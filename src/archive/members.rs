@@ -1,7 +1,8 @@
 //! Members of an archive: what is in it, and what their names may be below an output folder.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
+use std::hash::{BuildHasher as _, RandomState};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
@@ -11,9 +12,15 @@ use crate::text::escape_path;
 
 /// The word for a member that is not unpacked.
 pub(super) const REFUSED: &str = "member";
-/// The longest component, and the longest name.
+/// The longest component, the longest name, and the most folders it may name.
 const MAX_COMPONENT: usize = 240;
-const MAX_NAME: usize = 2048;
+const MAX_NAME: usize = 1024;
+const MAX_DEPTH: usize = 64;
+/// How much is shown of a longer one.
+const SHOWN: usize = 100;
+/// How long all names of an archive, as they are shown, and all folders in them may be together:
+/// 160 bytes for each of 200,000 members.
+const MAX_NAMES: usize = 32 << 20;
 
 /// What an archive holds.
 #[derive(Debug, Default)]
@@ -22,6 +29,42 @@ pub(super) struct Listing {
     pub(super) members: Vec<Member>,
     /// What kept the rest from being seen.
     pub(super) trouble: Option<&'static str>,
+    names: usize,
+    folders: HashSet<u64>,
+    hash: RandomState,
+}
+
+impl Listing {
+    /// Adds a member. One whose name is too long for a file is not read, and its name is cut; fails,
+    /// and says why, where the names get too many to be held.
+    pub(super) fn push(&mut self, mut member: Member) -> Result<(), &'static str> {
+        let name = &mut member.name;
+        let why = if name.len() > MAX_NAME {
+            Some("its name is longer than a file's can be; it is not unpacked")
+        } else if memchr::memchr_iter(b'/', name).count() > MAX_DEPTH {
+            Some("it lies more than 64 folders deep; it is not unpacked")
+        } else {
+            None
+        };
+        if let Some(why) = why {
+            name.truncate(SHOWN);
+            name.extend_from_slice("…".as_bytes());
+            member.found = Judgement::Unread(REFUSED, why);
+        }
+        let shown = escaped(name);
+        self.names += shown.len();
+        for (at, _) in shown.match_indices('/') {
+            let folder = shown.get(..at).unwrap_or_default();
+            if self.folders.insert(self.hash.hash_one(folder)) {
+                self.names += folder.len();
+            }
+        }
+        if self.names > MAX_NAMES {
+            return Err("its members' names are longer together than is looked at");
+        }
+        self.members.push(member);
+        Ok(())
+    }
 }
 
 /// A member of an archive.
@@ -46,6 +89,17 @@ impl Member {
         }
     }
 
+    /// Whether it begins like mail, or is named like a message that is not read.
+    pub(super) fn holds_mail(&self) -> bool {
+        let name = self.name.to_ascii_lowercase();
+        let named = [&b".eml"[..], b".mbox", b".msg", b".emlx"]
+            .iter()
+            .any(|end| name.ends_with(end));
+        // A JAR's signature is a CMS object; an empty file may be an mbox, and is none here.
+        let is_mail = matches!(self.found, Judgement::Mail(Kind::Mbox | Kind::Eml));
+        self.len > 0 && (is_mail || named)
+    }
+
     /// Judges it by its first bytes; `damaged`: not even those could be read.
     pub(super) fn judge(&mut self, head: &[u8], damaged: bool) {
         self.found = if damaged && head.is_empty() {
@@ -66,6 +120,8 @@ pub(super) fn escaped(name: &[u8]) -> String {
 pub(super) struct Names {
     files: HashSet<String>,
     folders: HashSet<String>,
+    /// The number that the next one of a name gets.
+    next: HashMap<String, u64>,
 }
 
 impl Names {
@@ -96,12 +152,41 @@ impl Names {
         }
         self.folders.extend(folders.into_iter().map(String::from));
         let mut unique = plain.clone();
-        let mut number = 2_u64;
         while self.folders.contains(&unique) || !self.files.insert(unique.clone()) {
+            let number = self.next.entry(plain.clone()).or_insert(2);
             unique = format!("{plain}#{number}");
-            number += 1;
+            *number += 1;
         }
         Ok(unique)
+    }
+}
+
+/// The folder that holds the Maildir folder a member lies in, where it lies in `cur`, `new` or `tmp`,
+/// and which of them it is.
+fn maildir_of(name: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut parts = name.rsplitn(3, |&byte| byte == b'/');
+    let (_, folder) = (parts.next()?, parts.next()?);
+    let known = [b"cur".as_slice(), b"new", b"tmp"].contains(&folder);
+    known.then(|| (parts.next().unwrap_or_default(), folder))
+}
+
+/// The Maildirs in an archive.
+#[derive(Debug, Default)]
+pub(super) struct Maildirs(HashSet<Vec<u8>>);
+
+impl Maildirs {
+    /// Those that some of `members` are delivered to.
+    pub(super) fn of(members: &[Member]) -> Self {
+        let all = members.iter().filter_map(|member| maildir_of(&member.name));
+        let delivered = all.filter(|(_, folder)| *folder != b"tmp");
+        Self(delivered.map(|(maildir, _)| maildir.to_vec()).collect())
+    }
+
+    /// Whether a member is a message that was never delivered: it lies in the `tmp` of one.
+    pub(super) fn is_temporary(&self, member: &Member) -> bool {
+        let lies = maildir_of(&member.name);
+        lies.is_some_and(|(maildir, folder)| folder == b"tmp" && self.0.contains(maildir))
+            && !matches!(member.found, Judgement::Unread("symlink" | "device", _))
     }
 }
 
@@ -128,7 +213,47 @@ pub(super) fn in_maildir(name: &str, kind: Kind) -> Option<(Said, String)> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+
+    fn member(name: &[u8]) -> Member {
+        Member {
+            name: name.to_vec(),
+            origin: Origin::file(PathBuf::new()),
+            len: 1,
+            found: Judgement::Ordinary("text"),
+        }
+    }
+
+    #[test]
+    fn names_are_short_shallow_and_not_too_many() {
+        let mut listing = Listing::default();
+        listing.push(member(b"a/b")).unwrap();
+        for name in [vec![b'x'; 60_000], b"d/".repeat(65)] {
+            listing.push(member(&name)).unwrap();
+            let held = listing.members.last().unwrap();
+            assert!(held.name.len() < 200);
+            assert!(matches!(held.found, Judgement::Unread(REFUSED, _)));
+        }
+        let mut names = Listing::default();
+        let deep = |n: usize| format!("{n:05}{}x", "/0123456789abcd".repeat(60));
+        let pushed = (0..).take_while(|&n| names.push(member(deep(n).as_bytes())).is_ok());
+        assert!((900..1300).contains(&pushed.count()));
+        let mut same = Listing::default();
+        for _ in 0..2000 {
+            same.push(member(deep(0).as_bytes())).unwrap();
+        }
+    }
+
+    #[test]
+    fn many_of_one_name_are_numbered_on() {
+        let mut names = Names::default();
+        for _ in 1..100_000 {
+            names.take(b"a").unwrap();
+        }
+        assert_eq!(names.take(b"a").unwrap(), "a#100000");
+    }
 
     #[test]
     fn names_stay_inside_and_apart() {

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use super::source;
 use crate::error::{Error, Result};
@@ -17,8 +17,9 @@ type Raw = io::Take<File>;
 const WINDOW_KIB: u32 = 128 << 10;
 /// The same for zstd, as a power of two: what its own program opens unasked.
 const WINDOW_LOG: u32 = 27;
-/// How many places in a stream are kept open.
+/// How many places are kept open, of all streams together, and what they may hold beside the last.
 const CURSORS: usize = 3;
+const HELD: u64 = 128 << 20;
 
 /// How bytes are compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -152,8 +153,8 @@ impl Damage {
 
 /// A compressed stream in a file, that can be read from any place.
 ///
-/// There is no way to begin in the middle, so readers that stopped are kept, and the next one goes
-/// on where one of them is: whoever reads on in order decompresses once.
+/// There is no way to begin in the middle, so readers that stopped are kept ([`Cursors`]), and the next
+/// one goes on where one of them is: whoever reads on in order decompresses once.
 #[derive(Debug)]
 pub struct Packed {
     path: PathBuf,
@@ -162,11 +163,46 @@ pub struct Packed {
     packing: Packing,
     /// How many bytes it may give.
     most: u64,
-    cursors: Mutex<Vec<Cursor>>,
+    cursors: Cursors,
+}
+
+/// Readers that stopped within their streams, the last at the end: few, whatever the number of
+/// streams that share them, since a decoder may hold 128 MiB and an open file.
+#[derive(Debug, Clone, Default)]
+pub struct Cursors(Arc<Mutex<Vec<Cursor>>>);
+
+impl Cursors {
+    fn kept(&self) -> std::sync::MutexGuard<'_, Vec<Cursor>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The one that is nearest before `offset` of a stream.
+    fn take(&self, of: &Arc<Packed>, offset: u64) -> Option<Cursor> {
+        let mut kept = self.kept();
+        let (nearest, _) = kept
+            .iter()
+            .enumerate()
+            .filter(|(_, cursor)| cursor.at <= offset && cursor.of.as_ptr() == Arc::as_ptr(of))
+            .max_by_key(|(_, cursor)| cursor.at)?;
+        Some(kept.remove(nearest))
+    }
+
+    fn keep(&self, cursor: Cursor) {
+        let mut kept = self.kept();
+        kept.retain(|cursor| cursor.of.strong_count() > 0);
+        kept.push(cursor);
+        // A decoder holds no more than it has given.
+        while kept.len() > CURSORS
+            || kept.len() > 1 && kept.iter().map(|cursor| cursor.at).sum::<u64>() > HELD
+        {
+            kept.remove(0);
+        }
+    }
 }
 
 /// A reader and its place in the stream.
 struct Cursor {
+    of: Weak<Packed>,
     at: u64,
     input: Box<dyn Read + Send>,
 }
@@ -193,7 +229,16 @@ impl Packed {
             raw,
             packing,
             most,
-            cursors: Mutex::default(),
+            cursors: Cursors::default(),
+        }
+    }
+
+    /// With places in it kept open among those of others.
+    #[must_use]
+    pub fn sharing(self, cursors: &Cursors) -> Self {
+        Self {
+            cursors: cursors.clone(),
+            ..self
         }
     }
 
@@ -217,14 +262,7 @@ impl Packed {
 
     /// Its bytes from `offset` on.
     pub(super) fn open_at(self: &Arc<Self>, offset: u64) -> Result<Reader> {
-        let kept = {
-            let mut cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner);
-            let nearest = (0..cursors.len())
-                .filter(|&index| cursors.get(index).is_some_and(|cursor| cursor.at <= offset))
-                .max_by_key(|&index| cursors.get(index).map(|cursor| cursor.at));
-            nearest.map(|index| cursors.swap_remove(index))
-        };
-        let cursor = match kept {
+        let cursor = match self.cursors.take(self, offset) {
             Some(cursor) => cursor,
             None => self.begin().map_err(Error::io("read", &self.path))?,
         };
@@ -241,26 +279,19 @@ impl Packed {
         Ok(reader)
     }
 
-    fn begin(&self) -> io::Result<Cursor> {
+    fn begin(self: &Arc<Self>) -> io::Result<Cursor> {
         let (offset, len) = self.raw;
         let mut file = source::open_regular(&self.path).map_err(io_error)?;
         file.seek(SeekFrom::Start(offset))?;
         let input = BufReader::with_capacity(1 << 16, file.take(len));
         Ok(Cursor {
+            of: Arc::downgrade(self),
             at: 0,
             input: Box::new(Guarded {
                 input: Some(self.packing.decoder(input)?),
                 left: self.most,
             }),
         })
-    }
-
-    fn keep(&self, cursor: Cursor) {
-        let mut cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner);
-        if cursors.len() >= CURSORS {
-            cursors.remove(0);
-        }
-        cursors.push(cursor);
     }
 }
 
@@ -311,7 +342,7 @@ impl Read for Reader {
 impl Drop for Reader {
     fn drop(&mut self) {
         if let Some(cursor) = self.cursor.take() {
-            self.packed.keep(cursor);
+            self.packed.cursors.keep(cursor);
         }
     }
 }
@@ -447,5 +478,38 @@ impl Read for Checked {
         self.sum.update(space.get(..got).unwrap_or_default());
         self.left -= got as u64;
         Ok(got)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_places_are_kept_open_whatever_the_number_of_streams() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a");
+        let zeros = zstd::encode_all(io::repeat(0).take(140 << 20), 1).unwrap();
+        crate::fsio::write_atomic(&path, |out| io::Write::write_all(out, &zeros)).unwrap();
+        let cursors = Cursors::default();
+        let packed = || {
+            let raw = (0, zeros.len() as u64);
+            Arc::new(Packed::new(path.clone(), raw, Packing::Zstd, 1 << 30).sharing(&cursors))
+        };
+        let streams: Vec<_> = (0..12).map(|_| packed()).collect();
+        for stream in &streams {
+            stream.open_at(10).unwrap();
+        }
+        assert_eq!(cursors.kept().len(), CURSORS);
+        for stream in streams.iter().take(3) {
+            stream.open_at(130 << 20).unwrap();
+        }
+        assert_eq!(cursors.kept().len(), 1);
+        drop(streams);
+        let last = packed();
+        last.open_at(1).unwrap();
+        assert_eq!(cursors.kept().len(), 1);
+        assert!(cursors.take(&last, 0).is_none());
+        assert!(cursors.take(&last, 2).is_some());
     }
 }

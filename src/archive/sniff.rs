@@ -14,6 +14,10 @@ pub const HEAD_BYTES: usize = 64 << 10;
 
 /// Why a compressed file is not read.
 pub(super) const PACKED_DAMAGED: &str = "compressed, and damaged from the start";
+/// The word for a document that holds messages: it is no archive of them, and yet shows them.
+pub(super) const WITH_MAIL: &str = "document-with-mail";
+/// The word for a document.
+pub(super) const DOCUMENT: &str = "document";
 pub(super) const PACKED_TWICE: &str = "compressed twice; decompress it and run again";
 
 /// What a file is.
@@ -40,7 +44,7 @@ pub fn judge(head: &[u8], path: &Path) -> Judgement {
         .to_ascii_lowercase();
     if let Some((word, why)) = compressed(head) {
         return if word == "zip" && is_document(head) {
-            Judgement::Ordinary("document")
+            Judgement::Ordinary(DOCUMENT)
         } else {
             Judgement::Unread(word, why)
         };

@@ -26,7 +26,7 @@ pub(super) fn list(origin: &Origin, limits: &Limits) -> Listing {
         at: 0,
     };
     if list.jump(0).is_ok()
-        && let Err(trouble) = list.members(limits, &mut listing.members)
+        && let Err(trouble) = list.members(limits, &mut listing)
     {
         listing.trouble = Some(trouble.0);
     }
@@ -60,7 +60,7 @@ struct List<'a> {
 }
 
 impl List<'_> {
-    fn members(&mut self, limits: &Limits, members: &mut Vec<Member>) -> Result<(), Trouble> {
+    fn members(&mut self, limits: &Limits, listing: &mut Listing) -> Result<(), Trouble> {
         let mut extended = Extended::default();
         loop {
             let header = self.read(BLOCK as u64)?;
@@ -83,11 +83,11 @@ impl List<'_> {
                 Some(b'x') => pax(&self.extension(size)?, &mut extended).ok_or(DAMAGED)?,
                 Some(b'K' | b'g') => self.skip(size)?,
                 Some(&kind) => {
-                    if members.len() as u64 >= limits.members {
+                    if listing.members.len() as u64 >= limits.members {
                         return Err(Trouble("it holds more members than are looked at"));
                     }
                     let extended = std::mem::take(&mut extended);
-                    let member = self.member(&header, kind, size, extended, members)?;
+                    let member = self.member(&header, kind, size, extended, listing)?;
                     debug_assert!(member <= self.at);
                 }
                 None => return Err(DAMAGED),
@@ -102,7 +102,7 @@ impl List<'_> {
         kind: u8,
         size: u64,
         extended: Extended,
-        members: &mut Vec<Member>,
+        listing: &mut Listing,
     ) -> Result<u64, Trouble> {
         let name = extended.name.unwrap_or_else(|| ustar_name(header));
         let size = extended.size.unwrap_or(size);
@@ -126,7 +126,7 @@ impl List<'_> {
                 let head = self.read(size.min(sniff::HEAD_BYTES as u64));
                 let bytes = head.as_deref().unwrap_or_default();
                 member.judge(bytes, head.is_err());
-                members.push(member);
+                listing.push(member).map_err(Trouble)?;
                 head?;
                 let end = padded(begin, size).ok_or(DAMAGED)?;
                 self.skip_to(end)?;
@@ -138,12 +138,13 @@ impl List<'_> {
             _ => Some((REFUSED, "an unknown kind of member in an archive")),
         };
         if let Some((word, why)) = refused {
-            members.push(Member {
+            let member = Member {
                 name,
                 origin: self.origin.stretch(begin, 0),
                 len: size,
                 found: Judgement::Unread(word, why),
-            });
+            };
+            listing.push(member).map_err(Trouble)?;
         }
         // A link states the size of what it leads to, and has none of it.
         if !matches!(kind, b'1'..=b'6') {

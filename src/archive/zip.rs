@@ -12,7 +12,7 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use super::members::{Listing, Member, REFUSED};
-use super::packed::{Packed, Packing};
+use super::packed::{Cursors, Packed, Packing};
 use super::sniff::{self, Judgement};
 use super::{Origin, source};
 use crate::limits::Limits;
@@ -24,13 +24,25 @@ const LOCATOR64: &[u8] = b"PK\x06\x07";
 const ENTRY: &[u8] = b"PK\x01\x02";
 const LOCAL: &[u8] = b"PK\x03\x04";
 
-/// The members of the ZIP archive at `path`.
-pub(super) fn list(path: &Path, limits: &Limits) -> Listing {
+/// The members of the ZIP archive at `path`, places in which are kept open among `cursors`.
+pub(super) fn list(path: &Path, limits: &Limits, cursors: &Cursors) -> Listing {
     let mut listing = Listing::default();
-    if let Err(why) = members(path, limits, &mut listing.members) {
+    if let Err(why) = members(path, limits, cursors, &mut listing) {
         listing.trouble = Some(why);
     }
     listing
+}
+
+/// Whether a file ends like a ZIP archive, whatever it begins with, as those do that unpack
+/// themselves.
+pub(super) fn ends_like_one(path: &Path) -> bool {
+    let directory = || {
+        let file = source::open_regular(path).ok()?;
+        let directory = directory(&file, file.metadata().ok()?.len())?;
+        let first = bytes_at(&file, directory.begin, ENTRY.len() as u64)?;
+        Some(directory.entries > 0 && first == ENTRY)
+    };
+    directory().unwrap_or(false)
 }
 
 /// Where the central directory lies.
@@ -56,7 +68,12 @@ struct Entry {
     modified: u64,
 }
 
-fn members(path: &Path, limits: &Limits, members: &mut Vec<Member>) -> Result<(), &'static str> {
+fn members(
+    path: &Path,
+    limits: &Limits,
+    cursors: &Cursors,
+    listing: &mut Listing,
+) -> Result<(), &'static str> {
     let file = source::open_regular(path).map_err(|_| "it cannot be read")?;
     let len = file.metadata().map_err(|_| "it cannot be read")?.len();
     let directory = directory(&file, len).ok_or("its directory is damaged")?;
@@ -70,7 +87,7 @@ fn members(path: &Path, limits: &Limits, members: &mut Vec<Member>) -> Result<()
     let mut places = Vec::new();
     let mut trouble = None;
     for _ in 0..directory.entries {
-        if members.len() as u64 >= limits.members {
+        if listing.members.len() as u64 >= limits.members {
             trouble = Some("it holds more members than are looked at");
             break;
         }
@@ -81,14 +98,17 @@ fn members(path: &Path, limits: &Limits, members: &mut Vec<Member>) -> Result<()
         if entry.name.ends_with(b"/") && entry.size == 0 {
             continue;
         }
-        let (member, place) = member(path, &file, len, &directory, entry, &mut left);
+        let (member, place) = member(path, &file, len, &directory, entry, &mut left, cursors);
         if let Some((begin, end)) = place {
-            places.push((begin, end, members.len()));
+            places.push((begin, end, listing.members.len()));
         }
-        members.push(member);
+        if let Err(why) = listing.push(member) {
+            trouble = Some(why);
+            break;
+        }
     }
-    refuse_overlaps(places, members);
-    for member in members {
+    refuse_overlaps(places, &mut listing.members);
+    for member in &mut listing.members {
         if matches!(member.found, Judgement::Ordinary(_)) {
             match member.origin.head(sniff::HEAD_BYTES) {
                 Ok((head, error)) => member.judge(&head, error.is_some()),
@@ -110,6 +130,7 @@ fn member(
     directory: &Directory,
     entry: Entry,
     left: &mut u64,
+    cursors: &Cursors,
 ) -> (Member, Option<(u64, u64)>) {
     let refuse = |entry: Entry, word, why| {
         let member = Member {
@@ -158,7 +179,7 @@ fn member(
     );
     let member = Member {
         name: entry.name,
-        origin: Origin::packed(packed).with_time(entry.modified),
+        origin: Origin::packed(packed.sharing(cursors)).with_time(entry.modified),
         len: entry.size,
         found: UNJUDGED,
     };

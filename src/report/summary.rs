@@ -80,11 +80,7 @@ impl Totals {
             plural(self.mailboxes, "mailbox")
         );
         // Nobody knows how many messages are in a file that was not read.
-        let unread = match self.failed_files {
-            0 => None,
-            1 => Some("; 1 file was not read".to_owned()),
-            number => Some(format!("; {number} files were not read")),
-        };
+        let unread = self.unread().map(|unread| format!("; {unread}"));
         match self.written {
             None => found + &unread.unwrap_or_default(),
             Some(written) if self.lost() == 0 => {
@@ -329,8 +325,15 @@ impl Totals {
         if self.failed_files == 0 {
             return;
         }
+        let how = if self.partly_read_files == 0 {
+            "not read"
+        } else if self.partly_read_files == self.failed_files {
+            "read in part"
+        } else {
+            "not read, or in part"
+        };
         lines.push(format!(
-            "{} not read; {}:",
+            "{} {how}; {}:",
             plural(self.failed_files, "file"),
             telling.report("sources", "names every file")
         ));
@@ -470,6 +473,7 @@ fn plural_wait(number: u64, noun: &str) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
+    use super::super::record::FileRecord;
     use super::super::rows::{MissingKeyRow, SignatureRow};
     use super::*;
 
@@ -502,6 +506,47 @@ mod tests {
             totals.lines(&Telling::default())[0],
             "3 messages in 1 mailbox; 1 file was not read"
         );
+        totals.partly_read_files = 1;
+        assert_eq!(
+            totals.lines(&Telling::default())[0],
+            "3 messages in 1 mailbox; 1 file was read in part"
+        );
+        totals.failed_files = 3;
+        assert_eq!(
+            totals.lines(&Telling::default())[0],
+            "3 messages in 1 mailbox; 2 files were not read, 1 file was read in part"
+        );
+    }
+
+    #[test]
+    fn an_archive_is_no_mailbox_and_a_part_of_one_is() {
+        let mut totals = Totals::default();
+        for (kind, messages, status) in [
+            ("zip", 0, "read"),
+            ("tar.gz", 0, "read"),
+            ("mbox", 39, "read"),
+            ("mbox", 0, "read"),
+            (
+                "mbox.gz",
+                22,
+                "skipped: cannot read all of it: it ends too early",
+            ),
+            ("pst", 0, "skipped: why"),
+            ("text", 0, "copied"),
+        ] {
+            totals.add_file(&FileRecord {
+                path: kind.into(),
+                kind: kind.into(),
+                bytes: 1,
+                sha256: String::new(),
+                messages,
+                status: status.into(),
+                failed: status.starts_with("skipped"),
+                out: None,
+            });
+        }
+        assert_eq!(totals.mailboxes, 3);
+        assert_eq!((totals.failed_files, totals.partly_read_files), (2, 1));
     }
 
     #[test]

@@ -72,8 +72,11 @@ pub struct Totals {
     pub certificates: Counts,
     /// By what became of them.
     pub files: Counts,
-    /// Files that were not read: how many,
+    /// Files that were not read, or not to their end: how many,
     pub failed_files: u64,
+    /// how many of these are mailboxes of which something was read,
+    #[serde(default)]
+    pub partly_read_files: u64,
     /// and the first of them, with why.
     pub failed_files_named: Vec<FailedFile>,
     /// Encrypted layers that no key at hand opens though some key would.
@@ -215,10 +218,14 @@ impl Totals {
     /// Takes in a file.
     pub(super) fn add_file(&mut self, file: &FileRecord) {
         let word = file.status.split(':').next().unwrap_or_default();
-        self.mailboxes += u64::from(word == "read");
+        // An archive is none: its members are. An empty mailbox is one.
+        let form = file.kind.split('.').next();
+        let may_be_empty = word == "read" && matches!(form, Some("mbox" | "maildir"));
+        self.mailboxes += u64::from(file.messages > 0 || may_be_empty);
         count(&mut self.files, word);
         if file.failed {
             self.failed_files += 1;
+            self.partly_read_files += u64::from(word == "skipped" && file.messages > 0);
             if self.failed_files_named.len() < NAMED {
                 self.failed_files_named.push(FailedFile {
                     path: file.path.clone(),
@@ -269,6 +276,23 @@ impl Totals {
     /// How many encrypted layers stay closed for want of anything.
     pub fn closed(&self) -> u64 {
         self.unopened + self.wait_for_secret + self.beyond_key_files
+    }
+
+    /// Which files were not read, as in `1 file was not read`; `None` if all were.
+    pub(super) fn unread(&self) -> Option<String> {
+        let told = |number: u64, what: &str| match number {
+            0 => None,
+            1 => Some(format!("1 file was {what}")),
+            _ => Some(format!("{number} files were {what}")),
+        };
+        let not = self.failed_files.saturating_sub(self.partly_read_files);
+        match (
+            told(not, "not read"),
+            told(self.partly_read_files, "read in part"),
+        ) {
+            (Some(not), Some(part)) => Some(format!("{not}, {part}")),
+            (not, part) => not.or(part),
+        }
     }
 
     /// How many failures count, over all outcomes.

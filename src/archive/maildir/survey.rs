@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::{HIDDEN, MAGIC_BYTES, is_hidden, unwrapped};
+use super::{HIDDEN, MAGIC_BYTES, TEMPORARY, UNDELIVERED, is_hidden, unwrapped};
 use crate::archive::discover::{FileStatus, SourceFile, kind_of, special, why_unreadable};
 use crate::archive::{Origin, source};
 use crate::limits::Limits;
@@ -102,11 +102,7 @@ fn look(path: &Path, file: &std::ffi::OsStr, folder: &str, limits: &Limits) -> L
         return Look::Other(kind, 0, FileStatus::Skipped(why));
     }
     if folder == "tmp" {
-        return Look::Other(
-            "maildir-tmp",
-            metadata.len(),
-            FileStatus::Dropped("undelivered temporary"),
-        );
+        return Look::Other(TEMPORARY, metadata.len(), FileStatus::Dropped(UNDELIVERED));
     }
     if is_hidden(file) {
         return Look::Other(HIDDEN, metadata.len(), FileStatus::Copied);

@@ -98,7 +98,6 @@ pub(in super::super) fn render(facts: &Facts<'_>) -> String {
 /// The first sentence, and whether it is good news.
 fn headline(totals: &Totals) -> (String, &'static str) {
     let messages = totals.messages;
-    let unread = totals.failed_files;
     match totals.written {
         _ if totals.lost() > 0 => (
             format!(
@@ -108,14 +107,10 @@ fn headline(totals: &Totals) -> (String, &'static str) {
             ),
             "verdict lost",
         ),
-        _ if unread > 0 => {
-            let were = if unread == 1 { "was" } else { "were" };
-            let unread = counted(unread, "file");
+        _ if totals.failed_files > 0 => {
+            let unread = totals.unread().unwrap_or_default();
             let met = counted(messages, "message");
-            (
-                format!("{met} accounted for; {unread} {were} not read"),
-                "verdict open",
-            )
+            (format!("{met} accounted for; {unread}"), "verdict open")
         }
         _ if messages == 0 => ("No mail was found".into(), "verdict open"),
         Some(_) if totals.withheld > 0 => (
@@ -153,7 +148,7 @@ fn accounted(facts: &Facts<'_>) -> Markup {
             }
             @if totals.failed_files > 0 {
                 p {
-                    "How many messages the files that were not read hold, nobody knows. sources." (facts.extension) " names every file:"
+                    "How many messages the files that were not read, or not to their end, hold, nobody knows. sources." (facts.extension) " names every file:"
                 }
                 ul {
                     @for file in totals.failed_files_named.iter().take(LISTED) {
