@@ -568,9 +568,6 @@ fn a_large_message_is_streamed_through() {
         writer
             .append(&raw, None, &mut |bytes| seen += bytes.len())
             .unwrap();
-        assert!(
-            raw.content.bytes().is_some() || writer.append(&raw, Some(&[]), &mut |_| {}).is_err()
-        );
     }
     writer.finish().unwrap();
     assert_eq!(fs::read(out.join("box")).unwrap(), large.as_bytes());

@@ -15,13 +15,7 @@ const LATER_COMMANDS: &[&str] = &[
 ];
 
 /// Options that the contract names and this version does not have.
-const LATER_OPTIONS: &[&str] = &[
-    "--retry-failed",
-    "--include",
-    "--exclude",
-    "--since",
-    "--until",
-];
+const LATER_OPTIONS: &[&str] = &["--include", "--exclude", "--since", "--until"];
 
 /// Tells an error that ends the run. A reader of standard output that has gone away is not told.
 pub(crate) fn tell(error: &Error) {

@@ -206,7 +206,6 @@ fn what_the_contract_promises_for_later_is_a_usage_error_that_says_so() {
         "migrate A --out O --until 2024-01-01",
         "migrate A --out O --include *.mbox",
         "migrate A --out O --exclude *.mbox",
-        "migrate A --out O --retry-failed",
     ];
     for line in later {
         let ran = sandbox.line(line).expect(2);
