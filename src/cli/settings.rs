@@ -223,7 +223,7 @@ impl Settings {
             crls,
             require_revocation,
             profile,
-            judges: !matches!(request.command, "scan" | "encrypt"),
+            judges: !matches!(request.command, "scan" | "sign" | "encrypt"),
             options,
             info,
             told,

@@ -35,7 +35,7 @@ pub(crate) struct Found<'a> {
 pub(crate) fn told(request: &Request<'_>, found: &Found<'_>) -> Told {
     let mut options = Options::default();
     options.paths("PATH", request.paths);
-    options.paths("--keys", request.keys);
+    options.key_files("--keys", request.keys);
     if let Some(given) = request.passphrases {
         let given = [
             ("--passphrases", given.passphrases.is_some()),
@@ -108,6 +108,11 @@ impl Options {
         );
     }
 
+    fn key_files(&mut self, option: &str, paths: &[PathBuf]) {
+        let value = |path: &PathBuf| Value::KeyFile(escape_path(path));
+        self.add(option, paths.iter().map(value).collect());
+    }
+
     fn words(&mut self, option: &str, words: impl IntoIterator<Item = String>) {
         self.add(option, words.into_iter().map(Value::Word).collect());
     }
@@ -137,7 +142,7 @@ impl Options {
                     return;
                 };
                 self.to(request.to);
-                self.paths("--recovery", request.recovery);
+                self.key_files("--recovery", request.recovery);
                 let mode = match seal.mode {
                     None => "rewrap, the default",
                     Some(Mode::Rewrap) => "rewrap",
@@ -157,7 +162,7 @@ impl Options {
                 self.to(request.to);
                 self.flag("--to-recipients", wanted.to_recipients);
                 self.flag("--to-self", wanted.to_self);
-                self.paths("--recovery", request.recovery);
+                self.key_files("--recovery", request.recovery);
                 self.flag("--sign", wanted.sign);
                 self.person("--as", wanted.identity.as_ref());
                 let default = wanted.program.is_none().then(|| "auto, the default".into());
@@ -170,7 +175,7 @@ impl Options {
     fn to(&mut self, to: &[PathBuf]) {
         let value = |to: &PathBuf| match recipients::address(to) {
             Some(address) => Value::Person(address.to_owned()),
-            None => Value::Path(escape_path(to)),
+            None => Value::KeyFile(escape_path(to)),
         };
         self.add("--to", to.iter().map(value).collect());
     }
@@ -256,7 +261,7 @@ fn digest(sha256: &[u8; 32]) -> Value {
 fn keys(keyring: &KeyRing) -> Table {
     let row = |file: &str, state: &str, whose, digest| {
         let state = Value::Word(state.to_owned());
-        vec![Value::Path(file.to_owned()), state, whose, digest]
+        vec![Value::KeyFile(file.to_owned()), state, whose, digest]
     };
     let unknown = || Value::Word("no certificate is with it".into());
     let mut rows = Vec::new();
@@ -309,7 +314,7 @@ fn recipients(recipients: &[(&'static str, Recipient)]) -> Table {
 fn authorities(caption: &'static str, anchors: &[Arc<Certificate>]) -> Table {
     let row = |anchor: &Arc<Certificate>| {
         vec![
-            Value::Word(anchor.subject.clone()),
+            Value::Authority(anchor.subject.clone()),
             Value::Day(Some(anchor.not_after)),
             digest(&anchor.sha256),
         ]
@@ -324,7 +329,7 @@ fn authorities(caption: &'static str, anchors: &[Arc<Certificate>]) -> Table {
 fn lists(crls: &[Arc<Crl>]) -> Table {
     let row = |list: &Arc<Crl>| {
         vec![
-            Value::Word(list.issuer.clone()),
+            Value::Authority(list.issuer.clone()),
             Value::Day(Some(list.this_update)),
             Value::Day(list.next_update),
             digest(&list.sha256),

@@ -354,8 +354,13 @@ impl<'a> Committer<'a> {
         }
         if !file.is_copied() {
             let is_read = matches!(file.status, FileStatus::Unpacked(_) | FileStatus::Read);
-            if is_read && self.hash {
-                record.sha256 = proof::hash_source(&file.origin)?;
+            // What was left behind never comes back: its hash says what it was, where it can be read.
+            let is_gone = matches!(file.status, FileStatus::Dropped(_));
+            if self.hash && (is_read || is_gone) {
+                match proof::hash_source(&file.origin) {
+                    Err(_) if is_gone => {}
+                    sha256 => record.sha256 = sha256?,
+                }
             }
             return Ok(record);
         }

@@ -134,18 +134,14 @@ struct Place<'a> {
     redactor: Option<&'a Redactor>,
 }
 
-/// What the run was told, as the page shows it.
-fn told(job: &Job, redactor: Option<&Redactor>) -> Told {
+/// What the run was told.
+fn told(job: &Job) -> Told {
     let header = job.header();
-    let told = Told {
+    Told {
         command: header.command,
         version: header.version,
         now: header.now,
         ..job.told.clone()
-    };
-    match redactor {
-        Some(redactor) => told.redacted(redactor),
-        None => told,
     }
 }
 
@@ -171,7 +167,7 @@ fn reports(
         now: context.now,
         chains: job.judges,
     };
-    let told = told(job, place.redactor);
+    let told = told(job);
     let target = Target {
         dir: place.dir,
         csv: job.csv,

@@ -76,7 +76,7 @@ pub struct Job {
     pub require_revocation: bool,
     /// How strength is graded.
     pub profile: Profile,
-    /// Whether chains are judged; `scan` judges nothing.
+    /// Whether chains are judged; `scan`, `sign` and `encrypt` judge nothing.
     pub judges: bool,
     /// The form in which mailboxes are written; by default the one they have.
     pub to_format: Option<Kind>,

@@ -161,10 +161,15 @@ pub fn message(context: &Context, encrypting: &Encrypting, input: &Input<'_>) ->
     } else {
         plain(input)
     };
-    // What is attached, signed or certified stays as it is, inside: of that verify speaks.
+    // What is attached or certified stays as it is, inside, and so do its signatures: they are listed,
+    // and verify judges them.
     let mut outcome = Outcome {
         findings: Findings {
             messages: before.findings.messages.iter().take(1).cloned().collect(),
+            signatures: (before.findings.signatures.iter())
+                .filter(|signature| signature.part.is_empty())
+                .cloned()
+                .collect(),
             recipients: before.findings.recipients.clone(),
             ..Findings::default()
         },
@@ -173,7 +178,7 @@ pub fn message(context: &Context, encrypting: &Encrypting, input: &Input<'_>) ->
     let Some(root) = outcome.findings.messages.first_mut() else {
         return outcome;
     };
-    root.judgement = super::outcome::Judgement::default();
+    root.leave_unjudged();
     // What cannot be read to its end is not known to be encrypted, or for whom it is.
     let sealed = is_encrypted(&root.form);
     if root.action == Action::Refused || (sealed && root.action.is_failure()) {

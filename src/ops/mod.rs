@@ -26,7 +26,7 @@ use crate::smime::find;
 use crate::smime::seal::Recipient;
 use crate::text::hex;
 
-use outcome::{Action, Findings, Integrity, MessageFinding, Outcome, Reason};
+use outcome::{Action, Findings, Integrity, Judgement, MessageFinding, Outcome, Reason};
 
 pub mod encrypt;
 pub mod facts;
@@ -376,6 +376,14 @@ fn all_intact(expected: impl IntoIterator<Item = IntactSignature>, findings: &Fi
 }
 
 impl MessageFinding {
+    /// Takes out what only a command that judges says of signatures.
+    fn leave_unjudged(&mut self) {
+        self.judgement = Judgement::default();
+        self.verdict_time = None;
+        self.time_source = None;
+        self.unsigned_bytes = None;
+    }
+
     /// Marks a message that was to be changed and is not, since its carrier stays as it was.
     fn unchanged_because(&mut self, action: Action, reason: &'static str) {
         if self.action.is_change() {

@@ -177,6 +177,9 @@ pub fn message(context: &Context, signing: &Signing, input: &Input<'_>) -> Outco
         plain(input)
     };
     outcome.edits = None;
+    for message in &mut outcome.findings.messages {
+        message.leave_unjudged();
+    }
     let Some(root) = outcome.findings.messages.first() else {
         return outcome;
     };

@@ -23,7 +23,10 @@ pub fn finding(
     layer: u32,
     coverage: Coverage,
 ) -> SignatureFinding {
-    let (verdict_time, time_source) = facts.verdict_time(context, check.signing_time);
+    // A claim that nothing can be held against is shown, and no clock.
+    let is_shown_only = check.reasons.iter().any(|known| known == "content-missing");
+    let claimed = check.signing_time.filter(|_| !is_shown_only);
+    let (verdict_time, time_source) = facts.verdict_time(context, claimed);
     let mut finding = unsigned(context, facts, layer, coverage, (verdict_time, time_source));
     // A name that fills pages is no name; its SignerInfo is told by its serial alone.
     let short = |issuer: &[u8]| issuer.len() <= 16 << 10;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::redact::Hiding;
 use crate::keys::keyring::{KeyFileStatus, KeyRing};
 use crate::ops::outcome::{Action, KeyStatus, MessageFinding, RecipientFinding};
 use crate::text;
@@ -9,7 +10,7 @@ use crate::text;
 /// Recipients that are named before the rest is only counted.
 const NAMED: usize = 3;
 
-/// Knows which key files are locked, and whose they are.
+/// Knows which key files are locked, and whose they are; their names are as reports show them.
 #[derive(Debug, Default)]
 pub struct Adviser {
     locked_files: Vec<String>,
@@ -19,7 +20,7 @@ pub struct Adviser {
 
 impl Adviser {
     /// Looks through the key files.
-    pub fn new(keyring: &KeyRing) -> Self {
+    pub(super) fn new(keyring: &KeyRing, hiding: &Hiding<'_>) -> Self {
         let mut adviser = Self::default();
         for file in keyring
             .files()
@@ -29,7 +30,7 @@ impl Adviser {
             let name = file
                 .path
                 .file_name()
-                .map(|name| text::escape_path(name.as_ref()))
+                .map(|name| hiding.key_name(&text::escape_path(name.as_ref())))
                 .unwrap_or_default();
             for certificate in &file.certificates {
                 let serial = text::hex(&certificate.serial);
@@ -63,8 +64,13 @@ impl Adviser {
         found.map(String::as_str)
     }
 
-    /// What to do about `message`, whose recipients are among `recipients`.
-    pub fn what_to_do(&self, message: &MessageFinding, recipients: &[RecipientFinding]) -> String {
+    /// What to do about `message`, whose recipients are among `recipients`, as reports may show it.
+    pub(super) fn what_to_do(
+        &self,
+        message: &MessageFinding,
+        recipients: &[RecipientFinding],
+        hiding: &Hiding<'_>,
+    ) -> String {
         let of_message = || {
             recipients
                 .iter()
@@ -79,12 +85,12 @@ impl Adviser {
                 let locked: Vec<_> = of_message()
                     .filter(|recipient| recipient.key_status == KeyStatus::Locked)
                     .collect();
-                self.unlock(&locked)
+                self.unlock(&locked, hiding)
             }
             Action::NoKey if reason == "maybe-in-locked-file" => format!(
                 "The key may be in a file that is locked ({}): run again with --passphrases. Else it is missing: {}.",
                 self.locked_files.join(", "),
-                name_all(&of_message().collect::<Vec<_>>())
+                name_all(&of_message().collect::<Vec<_>>(), hiding)
             ),
             Action::NoKey if reason == "password-encrypted" => {
                 "It needs a passphrase or a shared key instead of somebody's key file: run again with \
@@ -98,7 +104,7 @@ impl Adviser {
             }
             Action::NoKey => format!(
                 "Get the key file of one recipient ({}), add it to --keys and run again.",
-                name_all(&of_message().collect::<Vec<_>>())
+                name_all(&of_message().collect::<Vec<_>>(), hiding)
             ),
             Action::Undecryptable => {
                 "A recipient's key, or every passphrase at hand, was tried and did not open it: the passphrase is \
@@ -116,10 +122,12 @@ impl Adviser {
                 )
             }
             Action::Refused if reason == "recipient-unknown" || reason == "recipient-unusable" => {
+                let concerns = message.concerns.iter();
+                let concerns: Vec<_> = concerns.map(|concern| hiding.concern(concern)).collect();
                 format!(
                     "No certificate may be used for {}: harvest a message that they signed into --store, or name a \
                  certificate file with --to.",
-                    message.concerns.join(", ")
+                    concerns.join(", ")
                 )
             }
             Action::Refused => refused(reason),
@@ -127,7 +135,7 @@ impl Adviser {
         }
     }
 
-    fn unlock(&self, locked: &[&RecipientFinding]) -> String {
+    fn unlock(&self, locked: &[&RecipientFinding], hiding: &Hiding<'_>) -> String {
         let Some(first) = locked.first() else {
             return "A recipient's key is in a locked key file: run again with --passphrases."
                 .into();
@@ -141,7 +149,7 @@ impl Adviser {
         };
         format!(
             "The key for {} is in {file}, which is locked: run again with --passphrases.",
-            name_one(recipient)
+            name_one(recipient, hiding)
         )
     }
 }
@@ -203,14 +211,14 @@ pub(super) fn refused(reason: &str) -> String {
     }
 }
 
-fn name_all(recipients: &[&RecipientFinding]) -> String {
+fn name_all(recipients: &[&RecipientFinding], hiding: &Hiding<'_>) -> String {
     if recipients.is_empty() {
         return "it names none".into();
     }
     let named: Vec<_> = recipients
         .iter()
         .take(NAMED)
-        .map(|recipient| name_one(recipient))
+        .map(|recipient| name_one(recipient, hiding))
         .collect();
     let more = recipients.len().saturating_sub(NAMED);
     let rest = if more > 0 {
@@ -221,24 +229,34 @@ fn name_all(recipients: &[&RecipientFinding]) -> String {
     format!("{}{rest}", named.join("; "))
 }
 
-fn name_one(recipient: &RecipientFinding) -> String {
+fn name_one(recipient: &RecipientFinding, hiding: &Hiding<'_>) -> String {
     let name = if recipient.serial.is_empty() {
         format!("key identifier {}", recipient.ski)
     } else {
-        format!("{}, serial {}", recipient.issuer, recipient.serial)
+        format!(
+            "{}, serial {}",
+            hiding.issuer(&recipient.issuer),
+            recipient.serial
+        )
     };
     // Without a certificate an address is a guess.
     if recipient.address.is_empty() || recipient.cert_sha256.is_empty() {
         name
     } else {
-        format!("{}, {name}", recipient.address)
+        format!("{}, {name}", hiding.address(&recipient.address))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::report::testing;
+
+    fn nothing_hidden() -> Hiding<'static> {
+        Hiding::new(None, std::iter::empty(), &HashSet::new())
+    }
 
     #[test]
     fn the_sentence_names_the_file_and_the_key() {
@@ -253,12 +271,12 @@ mod tests {
         ];
         let finding = testing::finding(Action::Locked);
         assert_eq!(
-            adviser.what_to_do(&finding, &recipients),
+            adviser.what_to_do(&finding, &recipients, &nothing_hidden()),
             "The key for CN=ca, serial 0a is in h.p12, which is locked: run again with --passphrases."
         );
         let finding = testing::finding(Action::NoKey);
         assert_eq!(
-            adviser.what_to_do(&finding, &recipients[..1]),
+            adviser.what_to_do(&finding, &recipients[..1], &nothing_hidden()),
             "Get the key file of one recipient (CN=ca, serial 0b), add it to --keys and run again."
         );
     }
@@ -266,7 +284,8 @@ mod tests {
     #[test]
     fn every_failure_has_its_sentence() {
         for &action in Action::ALL {
-            let said = Adviser::default().what_to_do(&testing::finding(action), &[]);
+            let said =
+                Adviser::default().what_to_do(&testing::finding(action), &[], &nothing_hidden());
             assert_eq!(said.is_empty(), !action.is_failure(), "{action}");
         }
     }

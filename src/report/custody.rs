@@ -139,7 +139,7 @@ impl RunInfo {
             p7mill: &self.version,
             openssl: &self.openssl_version,
             keys: hidden(&self.keys, &Redactor::key_name),
-            locked_key_files: hidden(&self.locked_key_files, &Redactor::path),
+            locked_key_files: hidden(&self.locked_key_files, &Redactor::key_name),
             trust_anchors: &self.anchors,
             time_stamp_anchors: &self.stamping_anchors,
             crls: &self.crls,

@@ -77,8 +77,9 @@ impl Missing {
         }
     }
 
-    /// Takes in one message.
-    pub fn add(&mut self, record: &MessageRecord) {
+    /// Takes in one message; tells whether it, or one attached to it, waits for somebody's key.
+    pub fn add(&mut self, record: &MessageRecord) -> bool {
+        let before = self.locks.len();
         for message in &record.findings.messages {
             // Of the rest, some were opened by a key that no recipient is named for, and some no
             // key would open.
@@ -106,6 +107,7 @@ impl Missing {
                 self.add_other(of_layer, message);
             }
         }
+        self.locks.len() > before
     }
 
     /// Takes in what no key of a recipient's would open, and why.

@@ -9,7 +9,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
@@ -17,16 +16,30 @@ use super::record::FileRecord;
 use super::rows::Row;
 use crate::cert::Certificate;
 use crate::crypto::digest::hmac_sha256;
-use crate::ops::outcome::RecipientFinding;
-use crate::text;
+use crate::text::{self, hex};
+
+/// Attributes that stand before an address in names (RFC 4514), and are no part of it.
+const ATTRIBUTES: &[&str] = &[
+    "CN",
+    "E",
+    "emailAddress",
+    "UID",
+    "O",
+    "OU",
+    "name",
+    "pseudonym",
+];
+
+/// Options that name files of keys and certificates, which are mostly named after people.
+const PEOPLES_FILES: &[&str] = &["--keys", "--to", "--recovery"];
 
 /// What is hidden.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Hidden {
     /// Subject fields.
     pub subjects: bool,
-    /// Addresses, wherever they stand, and with them people's names in certificates and
-    /// Message-IDs.
+    /// Addresses, wherever they stand, and with them people's names in certificates,
+    /// Message-IDs and the names of key files.
     pub addresses: bool,
     /// Names of files and mailboxes.
     pub paths: bool,
@@ -104,20 +117,27 @@ impl Redactor {
     /// The name of a file or mailbox.
     pub fn path(&self, path: &str) -> String {
         if self.hidden.paths && !path.is_empty() {
-            self.pseudonym("path", path, "path-", 16)
+            self.file(path)
         } else {
-            self.free(path).into_owned()
+            let names = path.split('/').map(|name| self.free(name));
+            names.collect::<Vec<_>>().join("/")
         }
+    }
+
+    fn file(&self, path: &str) -> String {
+        self.pseudonym("path", path, "path-", 16)
     }
 
     /// The words of a command line: what does not say what to do is a path, as far as anybody knows.
     pub fn command_line(&self, words: &[String]) -> Vec<String> {
         let mut spoken: Vec<String> = Vec::with_capacity(words.len());
         let mut option = "";
+        let mut only_paths = false;
         for (at, word) in words.iter().enumerate() {
             spoken.push(match (at, word.split_once('=')) {
                 (0, _) if self.hidden.paths => word.rsplit('/').next().unwrap_or(word).to_owned(),
                 (0 | 1, _) => self.free(word).into_owned(),
+                _ if only_paths => self.path(word),
                 (_, Some((option, value))) if word.starts_with('-') => {
                     format!("{option}={}", self.argument(option, value))
                 }
@@ -125,6 +145,7 @@ impl Redactor {
                 _ => self.argument(option, word),
             });
             option = word;
+            only_paths |= word == "--";
         }
         spoken
     }
@@ -135,6 +156,14 @@ impl Redactor {
                 let domains = word.split(',').map(|domain| self.domain(domain));
                 domains.collect::<Vec<_>>().join(",")
             }
+            // What is hidden is no secret.
+            "--redact" => word.to_owned(),
+            "--as" | "--to"
+                if self.hidden.addresses && word.contains('@') && !word.contains('/') =>
+            {
+                self.address(word)
+            }
+            _ if PEOPLES_FILES.contains(&option) => self.key_name(word),
             _ => self.path(word),
         }
     }
@@ -148,13 +177,14 @@ impl Redactor {
         self.pseudonym("domain", &domain, "d-", 12) + ".invalid"
     }
 
-    /// A certificate's digest, or the name of a key file.
+    /// A certificate's digest, or the name of a key file, which mostly is somebody's.
     pub fn key_name(&self, name: &str) -> String {
         let digest = name.len() == 64 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if digest {
+        let hides = self.hidden.addresses || self.hidden.paths;
+        if digest || name.is_empty() || !hides {
             name.to_owned()
         } else {
-            self.path(name)
+            self.file(name)
         }
     }
 
@@ -182,7 +212,7 @@ impl Redactor {
 
     /// A list of addresses, or of what stands for one.
     fn addresses(&self, list: &str) -> String {
-        let words = list.split(' ').map(|word| match word {
+        let words = words(list).map(|word| match word {
             "" => String::new(),
             word if word.contains('@') => self.address(word),
             word => self.name(word),
@@ -200,18 +230,12 @@ impl Redactor {
     }
 
     fn sweep(&self, text: &str) -> String {
-        let local = |c: char| c.is_alphanumeric() || ".+-_%&'!#$*?^{}~\"".contains(c);
         let domain = |c: char| c.is_alphanumeric() || ".-_[]:".contains(c);
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find('@') {
             let (before, after) = rest.split_at(at);
-            let begin = before
-                .char_indices()
-                .rev()
-                .take_while(|(_, c)| local(*c))
-                .last()
-                .map_or(at, |(begin, _)| begin);
+            let begin = quoted(before).unwrap_or_else(|| unquoted(before));
             let host = after.get(1..).unwrap_or_default();
             let end = host.find(|c| !domain(c)).unwrap_or(host.len());
             let end = host
@@ -232,21 +256,64 @@ impl Redactor {
     }
 }
 
+/// The words of a list joined by spaces; a space within quotes parts nothing.
+fn words(list: &str) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    list.split(move |c| {
+        let was_escaped = std::mem::replace(&mut escaped, false);
+        match c {
+            '\\' => escaped = quoted && !was_escaped,
+            '"' if !was_escaped => quoted = !quoted,
+            _ => {}
+        }
+        c == ' ' && !quoted
+    })
+}
+
+/// Where a quoted local part begins that `before` ends with (RFC 5322 §3.2.4).
+fn quoted(before: &str) -> Option<usize> {
+    let mut inner = before.strip_suffix('"')?;
+    loop {
+        let begin = inner.rfind('"')?;
+        inner = inner.get(..begin)?;
+        let backslashes = inner.bytes().rev().take_while(|byte| *byte == b'\\');
+        if backslashes.count() % 2 == 0 {
+            return Some(begin);
+        }
+    }
+}
+
+/// Where a local part begins that `before` ends with: a dot-atom (RFC 5322 §3.2.3), in any script.
+fn unquoted(before: &str) -> usize {
+    let local = |c: char| c.is_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.\"".contains(c);
+    let begin = before.trim_end_matches(local).len();
+    let word = before.get(begin..).unwrap_or_default();
+    match word.split_once('=') {
+        Some((attribute, _)) if ATTRIBUTES.contains(&attribute) => begin + attribute.len() + 1,
+        _ => begin,
+    }
+}
+
 /// A redactor that knows the archive's certificates; without one nothing is hidden.
 pub(super) struct Hiding<'a> {
     redactor: Option<&'a Redactor>,
-    /// Issuers that are people: those of self-issued certificates that are no authorities'.
+    /// Names of people, as certificates spell them. A certificate is a person's where it is no
+    /// authority's, where it holds an address, and where it signed a message.
     people: HashSet<String>,
 }
 
 impl<'a> Hiding<'a> {
     pub(super) fn new<'c>(
         redactor: Option<&'a Redactor>,
-        certificates: impl Iterator<Item = &'c Arc<Certificate>>,
+        certificates: impl Iterator<Item = &'c Certificate>,
+        signers: &HashSet<String>,
     ) -> Self {
+        let is_persons = |known: &&Certificate| {
+            !known.is_ca || !known.addresses.is_empty() || signers.contains(&hex(&known.sha256))
+        };
         let people = match redactor {
             Some(redactor) if redactor.hidden.addresses => certificates
-                .filter(|known| !known.is_ca && known.subject == known.issuer)
+                .filter(is_persons)
                 .map(|known| known.subject.clone())
                 .collect(),
             _ => HashSet::new(),
@@ -299,67 +366,65 @@ impl<'a> Hiding<'a> {
             // The certificate's addresses, or its common name, which is one name of several words.
             "signer" if text.contains('@') => redactor.addresses(text),
             "signer" => redactor.name(text),
-            "subject" if !authority => format!("CN={}", redactor.name(text)),
+            "subject" if !authority || self.people.contains(text) => {
+                format!("CN={}", redactor.name(text))
+            }
             "issuer" => self.issuer(text),
+            // Made of what is hidden already.
+            "what_to_do" => text.to_owned(),
             _ => redactor.free(text).into_owned(),
         }
     }
 
-    /// An issuer's name, which is shown where it is an authority's.
-    fn issuer(&self, issuer: &str) -> String {
+    /// An issuer's name, which is shown where it is an authority's: one that holds an address is not.
+    pub(super) fn issuer(&self, issuer: &str) -> String {
         match self.redactor {
-            Some(redactor) if self.people.contains(issuer) => {
+            Some(redactor)
+                if redactor.hidden.addresses
+                    && (self.people.contains(issuer) || issuer.contains('@')) =>
+            {
                 format!("CN={}", redactor.name(issuer))
             }
-            Some(redactor) => redactor.free(issuer).into_owned(),
-            None => issuer.to_owned(),
+            _ => issuer.to_owned(),
         }
     }
 
-    /// Advice that may name `recipients` and the key `files`.
-    pub(super) fn advice(
-        &self,
-        mut advice: String,
-        recipients: &[RecipientFinding],
-        files: &[String],
-    ) -> String {
-        let Some(redactor) = self.redactor else {
-            return advice;
-        };
-        for recipient in recipients
-            .iter()
-            .filter(|r| self.people.contains(&r.issuer))
-        {
-            advice = advice.replace(&recipient.issuer, &self.issuer(&recipient.issuer));
-        }
-        for file in files
-            .iter()
-            .filter(|file| redactor.hidden.paths && !file.is_empty())
-        {
-            advice = advice.replace(file.as_str(), &redactor.path(file));
-        }
-        redactor.free(&advice).into_owned()
-    }
-
-    /// The name of a file or key file.
-    pub(super) fn path(&self, path: &str) -> String {
+    /// What hides names, where anything does.
+    pub(super) fn redactor(&self) -> Option<&Redactor> {
         self.redactor
-            .map_or_else(|| path.to_owned(), |redactor| redactor.path(path))
     }
 
-    /// Any other text.
-    pub(super) fn free(&self, text: &str) -> String {
-        self.redactor.map_or_else(
-            || text.to_owned(),
-            |redactor| redactor.free(text).into_owned(),
-        )
+    /// An address, behind which may stand in brackets why its certificates are not used.
+    pub(super) fn concern(&self, concern: &str) -> String {
+        let why = concern
+            .ends_with(')')
+            .then(|| concern.rfind(" ("))
+            .flatten();
+        let (address, why) = concern.split_at(why.unwrap_or(concern.len()));
+        self.address(address) + why
+    }
+
+    /// One address.
+    pub(super) fn address(&self, address: &str) -> String {
+        match self.redactor {
+            Some(redactor) if redactor.hidden.addresses && !address.is_empty() => {
+                redactor.address(address)
+            }
+            _ => address.to_owned(),
+        }
+    }
+
+    /// The name of a key file.
+    pub(super) fn key_name(&self, name: &str) -> String {
+        self.redactor
+            .map_or_else(|| name.to_owned(), |redactor| redactor.key_name(name))
     }
 
     /// A file met.
     pub(super) fn file(&self, mut file: FileRecord) -> FileRecord {
-        if self.redactor.is_some() {
-            file.path = self.path(&file.path);
-            file.status = self.free(&file.status);
+        if let Some(redactor) = self.redactor {
+            file.path = redactor.path(&file.path);
+            file.status = redactor.free(&file.status).into_owned();
         }
         file
     }
@@ -373,7 +438,7 @@ fn is_authority<R: Row>(row: &mut R) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rows::{MessageRow, SignatureRow};
+    use super::super::rows::{CertificateRow, MessageRow, SignatureRow};
     use super::*;
 
     fn redactor() -> Redactor {
@@ -396,7 +461,6 @@ mod tests {
         for text in [
             "CN=x,E=ann@example.org,O=y",
             "<ann@example.org>.",
-            "mail/ann@example.org/cur",
             "(ann@example.org; ann@example.org)",
         ] {
             let hidden = redactor.free(text);
@@ -407,12 +471,95 @@ mod tests {
             assert!(hidden.contains(&one), "{hidden}");
         }
         assert_eq!(redactor.free("a @ b"), "a @ b");
+        let path = redactor.path("mail/ann@example.org/cur");
+        assert_eq!(path, format!("mail/{one}/cur"));
+    }
+
+    /// Red when `unquoted` takes fewer characters than RFC 5322 has, or `quoted` none.
+    #[test]
+    fn every_local_part_is_hidden_whole() {
+        let redactor = redactor();
+        for address in [
+            "zz|zz@example.org",
+            "zz/zz=zz@example.org",
+            "zz`zz{|}~@example.org",
+            "\"zz (zz), zz\"@example.org",
+            "\"zz \\\"zz\\\\\"@example.org",
+        ] {
+            let whole = redactor.address(address);
+            assert_eq!(
+                redactor.free(&format!("to <{address}>, ")),
+                format!("to <{whole}>, ")
+            );
+            assert_eq!(
+                redactor.person(&format!("{address} {address}")),
+                format!("{whole} {whole}")
+            );
+            let hiding = Hiding::new(Some(&redactor), std::iter::empty(), &HashSet::new());
+            let concern = format!("{address} (cert-expired 2024-01-01)");
+            assert_eq!(
+                hiding.concern(&concern),
+                format!("{whole} (cert-expired 2024-01-01)")
+            );
+        }
+        let comma = Hiding::new(Some(&redactor), std::iter::empty(), &HashSet::new());
+        assert!(!comma.concern("zz,zz@example.org").contains("zz"));
+    }
+
+    /// Red when `--` is no end of options, or `--redact` and `--keys` are paths as any others.
+    #[test]
+    fn a_command_line_shows_what_was_hidden_and_no_path() {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let hidden = |addresses, paths| Hidden {
+            subjects: false,
+            addresses,
+            paths,
+        };
+        let key = || Zeroizing::new(vec![7; 32]);
+        let paths = Redactor::new(hidden(false, true), key());
+        let said = paths.command_line(&words("p7mill scan --redact paths --now 5 -- -zz --zz=zz"));
+        assert!(!said.concat().contains("zz"), "{said:?}");
+        assert_eq!(said[2..4], ["--redact", "paths"]);
+        let addresses = Redactor::new(hidden(true, false), key());
+        let said = addresses.command_line(&words(
+            "p7mill sign box --keys zz.p12 --as zz,(z@zz --keys=k/zz --redact=addresses",
+        ));
+        assert!(!said.concat().contains("zz"), "{said:?}");
+        assert_eq!(
+            (said[2].as_str(), said[8].as_str()),
+            ("box", "--redact=addresses")
+        );
+    }
+
+    /// Red when a certificate's CA flag alone makes its owner an authority.
+    #[test]
+    fn whoever_has_an_address_or_signed_is_a_person() {
+        use crate::cert::testing::{Pki, Spec};
+        let (pki, redactor) = (Pki::new(), redactor());
+        let root = pki.issue(&Spec::root("root"));
+        let zzann = pki.issue(&Spec::root("zzann").address("zzann@example.org"));
+        let zzbob = pki.issue(&Spec::root("zzbob"));
+        let all = [&root, &zzann, &zzbob].map(|known| &**known);
+        let signers = HashSet::from([hex(&zzbob.sha256)]);
+        let hiding = Hiding::new(Some(&redactor), all.into_iter(), &signers);
+        for person in [&zzann, &zzbob] {
+            let row = hiding.row(CertificateRow {
+                subject: person.subject.clone(),
+                issuer: person.issuer.clone(),
+                ca: "true".into(),
+                ..CertificateRow::default()
+            });
+            assert!(!format!("{row:?}").contains("zz"), "{row:?}");
+        }
+        assert_eq!(hiding.issuer(&root.subject), root.subject);
+        let unknown = "emailAddress=zz\\,zz@example.org,CN=zz";
+        assert!(!hiding.issuer(unknown).contains("zz"));
     }
 
     #[test]
     fn no_name_is_left_in_a_row() {
         let redactor = redactor();
-        let hiding = Hiding::new(Some(&redactor), std::iter::empty());
+        let hiding = Hiding::new(Some(&redactor), std::iter::empty(), &HashSet::new());
         let row = hiding.row(MessageRow {
             mailbox: "ann@example.org/Inbox".into(),
             message_id: "secret-1@example.org".into(),

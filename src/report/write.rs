@@ -21,7 +21,7 @@ use super::rows::{
 use super::shape;
 use super::sheet::{Sheet, Target, write_json};
 use super::totals::Totals;
-use crate::cert::{Certificate, Crl, RevocationJudge};
+use crate::cert::{Certificate, Crl, RevocationJudge, Trust};
 use crate::error::Result;
 use crate::fsio;
 use crate::keys::keyring::KeyRing;
@@ -58,6 +58,7 @@ pub fn write(
         .map(|known| known.sha256)
         .collect();
     let mut carried = CarriedLists::default();
+    let mut signers: HashSet<String> = HashSet::new();
     for record in records()? {
         match record? {
             Record::Certificate(record) => {
@@ -65,6 +66,10 @@ pub fn write(
                 judging.pool.extend(certificate);
             }
             Record::Crl(record) => carried.add(&record, &judging.crls),
+            Record::Message(record) if target.redactor.is_some() => {
+                let signed = record.findings.signatures.into_iter();
+                signers.extend(signed.map(|signature| signature.cert_sha256));
+            }
             Record::Message(_) | Record::File(_) => {}
         }
     }
@@ -88,8 +93,15 @@ pub fn write(
     let judges = judging.chains;
     let mut reports = Reports::open(target)?;
     let mut missing_cas = MissingCas::default();
+    let anchors = [judging.trust, judging.trust_tsa].map(Trust::anchors);
+    let known = judging
+        .pool
+        .all()
+        .iter()
+        .chain(anchors.into_iter().flatten());
+    let hiding = Hiding::new(target.redactor, known.map(|known| &**known), &signers);
     let mut writer = Writer {
-        adviser: Adviser::new(keyring),
+        adviser: Adviser::new(keyring, &hiding),
         missing: Missing::new(target.our_domains),
         totals: Totals {
             written: has_output.then_some(0),
@@ -97,14 +109,11 @@ pub fn write(
         },
         accept,
         judges,
-        hiding: Hiding::new(target.redactor, judging.pool.all().iter()),
+        hiding,
         page: Gathered::new(judging.now),
     };
     for name in writer.adviser.locked_files() {
-        writer
-            .totals
-            .locked_files
-            .insert(writer.hiding.path(name), 0);
+        writer.totals.locked_files.insert(name.clone(), 0);
     }
     let mut revoked = HashMap::new();
     for record in records()? {
@@ -112,8 +121,10 @@ pub fn write(
             Record::Message(record) => {
                 let mut record = record;
                 let judged = judge.judge_all(&mut record.findings);
-                for (finding, (chains, _)) in record.findings.signatures.iter().zip(&judged) {
-                    if let Some((end, only_path)) = judge.end_of_path(finding, *chains) {
+                for (finding, (chains, judged)) in record.findings.signatures.iter().zip(&judged) {
+                    if judged.verdict != Verdict::Invalid
+                        && let Some((end, only_path)) = judge.end_of_path(finding, *chains)
+                    {
                         let time = Some(finding.verdict_time);
                         missing_cas.add(end, &finding.cert_sha256, time, only_path);
                     }
@@ -162,7 +173,7 @@ pub fn write(
     }
     writer.totals.set_missing(&writer.missing, &missing);
     for (address, messages) in std::mem::take(&mut writer.totals.unknown_recipients) {
-        let address = writer.hiding.free(&address);
+        let address = writer.hiding.concern(&address);
         *writer.totals.unknown_recipients.entry(address).or_default() += messages;
     }
     for row in missing_cas.rows() {
@@ -172,7 +183,8 @@ pub fn write(
     if let Some(dir) = target.dir {
         write_json(&dir.join("summary.json"), &writer.totals)?;
         if let Some(told) = target.told {
-            let page = writer.page(told, &missing, target);
+            let told = told.clone().redacted(&writer.hiding);
+            let page = writer.page(&told, &missing, target);
             fsio::write_atomic(&dir.join("report.html"), |out| {
                 out.write_all(page.as_bytes())
             })?;
@@ -305,7 +317,7 @@ impl Writer<'_> {
         let findings = &record.findings;
         let verdicts: Vec<Verdict> = judged.iter().map(|(_, judged)| judged.verdict).collect();
         self.totals.add_message(record);
-        self.missing.add(record);
+        let waits = self.missing.add(record);
         for finding in &findings.messages {
             let verdict =
                 judge::message(finding, &findings.signatures, &verdicts).filter(|_| self.judges);
@@ -315,9 +327,8 @@ impl Writer<'_> {
             let row = fill::message_row(record, finding, verdict);
             reports.messages.row(&self.hiding.row(row))?;
             if finding.action.is_failure() && !self.accept.contains(&finding.action) {
-                let advice = self.adviser.what_to_do(finding, &findings.recipients);
-                let files = self.adviser.locked_files();
-                let advice = self.hiding.advice(advice, &findings.recipients, files);
+                let recipients = &findings.recipients;
+                let advice = self.adviser.what_to_do(finding, recipients, &self.hiding);
                 let row = fill::failed_row(record, finding, advice);
                 reports.failed.row(&self.hiding.row(row))?;
             }
@@ -344,14 +355,16 @@ impl Writer<'_> {
             .iter()
             .filter_map(|recipient| self.adviser.locked_file(recipient))
             .collect();
-        if findings
-            .messages
-            .iter()
-            .any(|message| message.action == Action::Locked)
-        {
+        // Who only looks leaves what is locked as it is, too; who signs does not need to read.
+        let is = |action| {
+            findings
+                .messages
+                .iter()
+                .any(|message| message.action == action)
+        };
+        if is(Action::Locked) || (waits && !is(Action::Signed)) {
             for file in locked {
-                let file = self.hiding.path(file);
-                *self.totals.locked_files.entry(file).or_default() += 1;
+                *(self.totals.locked_files.entry(file.to_owned())).or_default() += 1;
             }
         }
         Ok(())

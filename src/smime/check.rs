@@ -163,6 +163,9 @@ impl<'a> Checking<'_, '_, 'a> {
         let named = signature::named_digest(&signer.signature_algorithm);
         check.other_digest = named.filter(|named| *named != digest).map(Digest::name);
         if self.readings.is_empty() {
+            // Nothing is proven, and the claim is there all the same.
+            let time = claims.as_ref().map(Claims::signing_time);
+            check.signing_time = time.and_then(Result::ok).flatten().map(|(at, _)| at);
             check.note("content-missing");
             return claims;
         }

@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::hostile::{OLGA, honest, mail, pki};
 use crate::support::sample::migrated;
 use crate::support::table::rows;
-use crate::support::tools::{Pki, has, judge, openssl};
+use crate::support::tools::{LATER, Pki, has, judge, openssl};
 use crate::support::{Sandbox, repository};
 
 const MIGRATE: &str = "migrate sample-data/archive --keys sample-data/keys --trust sample-data/ca";
@@ -88,6 +89,58 @@ fn the_page_is_whole_and_says_what_summary_json_says() {
     }
 }
 
+/// Red when a command that wraps mail judges it, or forgets what was signed before.
+#[test]
+fn who_wraps_mail_lists_the_signatures_that_were_there_and_judges_none() {
+    if !has("openssl") {
+        return;
+    }
+    let (sandbox, pki) = (Sandbox::new(), pki());
+    sandbox.write("in/mail.eml", mail(OLGA, &honest("olga")));
+    let keys = pki.keys_of(&["olga"]);
+    let (keys, otto) = (keys.display(), pki.certificate("otto"));
+    for line in [
+        format!("sign in --as olga@example.org --keys {keys} --now {LATER} --out O1 --report R1"),
+        format!(
+            "encrypt in --to {} --now {LATER} --out O2 --report R2",
+            otto.display()
+        ),
+    ] {
+        sandbox.line(&line).expect(0);
+        let report = sandbox.path().join(line.rsplit(' ').next().unwrap());
+        let message = rows(&report.join("messages.csv")).remove(0);
+        let said = [
+            "signatures",
+            "verdict",
+            "verdict_time",
+            "time_source",
+            "unsigned_bytes",
+        ];
+        assert_eq!(
+            said.map(|column| message.at(column)),
+            ["1", "", "", "", ""],
+            "{line}"
+        );
+        let signature = rows(&report.join("signatures.csv")).remove(0);
+        let said = ["signer", "integrity", "verdict", "chain"];
+        let before = ["olga@example.org", "intact", "", "unchecked"];
+        assert_eq!(said.map(|column| signature.at(column)), before, "{line}");
+    }
+}
+
+/// Red when only messages that failed count for a locked file.
+#[test]
+fn whoever_only_looks_says_the_same_of_a_locked_key_everywhere() {
+    let sandbox = Sandbox::with_sample();
+    sandbox.line("scan sample-data/archive --keys sample-data/keys --report R");
+    let report = sandbox.path().join("R");
+    let summary = json(&report.join("summary.json"));
+    let needed = summary["locked_files"]["h.lindqvist.p12"].as_u64();
+    let missing = rows(&report.join("missing-keys.csv"));
+    let locked = missing.iter().find(|row| row.at("key_status") == "locked");
+    assert_eq!(needed, locked.map(|row| row.number("messages")));
+}
+
 /// The last section of a page, which says what the run was told.
 fn told(page: &str) -> &str {
     &page[page.find("id=\"told\"").unwrap()..page.find("</main>").unwrap()]
@@ -127,7 +180,7 @@ fn the_page_speaks_of_the_command_in_words_of_the_command_line() {
     let sign = "sign sample-data/archive --as m.brandt@nordhafen.example --keys sample-data/keys \
                 --now 2024-06-01T00:00:00Z --out OS";
     let sign = page(sign, 3, "OS/report");
-    assert!(sign.contains("no signature can be valid") && sign.contains("m.brandt-2013.p12"));
+    assert!(sign.contains("judges nothing") && sign.contains("m.brandt-2013.p12"));
     for (command, page) in [("encrypt", &encrypt), ("sign", &sign)] {
         for untrue in ["for a key", "no key opens", "stays as it was"] {
             assert!(!page.contains(untrue), "{command}: {untrue}");

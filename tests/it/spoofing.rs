@@ -366,8 +366,23 @@ fn an_attached_original_lends_nothing_to_what_is_written_around_it() {
         ("", "valid")
     );
     let alone = attached(OLGA, &honest("olga"));
-    let found = verified(&mail(OLGA, &alone));
-    assert_eq!(found[0].at("verdict"), "");
+    let carried = mail("From: mallory@example.org\r\n", &alone);
+    let found = verified(&carried);
+    let shown = |row: &Row| [row.at("part"), row.at("verdict")].map(str::to_owned);
+    let shown: Vec<_> = found.iter().map(shown).collect();
+    assert_eq!(shown, [["", ""], ["1", "valid"]]);
+    let (_, signatures) = judged(carried, pki());
+    assert_eq!(signatures[0].at("part"), "1");
+}
+
+/// Red when the claim is lost with the content, or counts without it.
+#[test]
+fn a_time_is_shown_and_no_clock_where_what_was_signed_is_missing() {
+    let without = object("signed-data", &signed(TEXT, "olga", ""));
+    let (message, signatures) = judged(mail(OLGA, &without), pki());
+    assert_eq!(signatures[0].at("reasons"), "content-missing");
+    assert!(signatures[0].at("signing_time").starts_with("20"));
+    assert_eq!(message.at("time_source"), "now");
 }
 
 #[test]

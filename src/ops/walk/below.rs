@@ -181,7 +181,7 @@ impl Walker<'_> {
         };
         let message = Attached {
             bytes: tree.body(holder),
-            section: &holder.section,
+            section: section_of(holder),
             root: part.entity.start.saturating_sub(holder.body.start),
         };
         self.judged_apart(mail, message, place, |walker, mail, place| {
@@ -216,7 +216,7 @@ impl Walker<'_> {
         }
         let message = Attached {
             bytes,
-            section: &part.section,
+            section: section_of(part),
             root: 0,
         };
         let first = self.findings.signatures.len();
@@ -227,6 +227,27 @@ impl Walker<'_> {
             found.surviving = (first..self.findings.signatures.len()).collect();
         }
         found
+    }
+
+    /// `section`, or, where a judged message has it already, `section/2`, `section/3` …: numbers that
+    /// start anew may meet those around them.
+    fn one_of_its_own(&self, section: String) -> String {
+        let messages = &self.findings.messages;
+        let same = |part: &str| {
+            let rest = part.strip_prefix(section.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let mut number = messages.iter().filter(|known| same(&known.part)).count() + 1;
+        if number == 1 {
+            return section;
+        }
+        loop {
+            let name = format!("{section}/{number}");
+            if messages.iter().all(|known| known.part != name) {
+                return name;
+            }
+            number += 1;
+        }
     }
 
     /// Judges a message with `walk` in a row of its own.
@@ -243,11 +264,15 @@ impl Walker<'_> {
         let bytes = message.bytes;
         let headers = Headers::parse(bytes);
         // Section numbers start anew in what came out of an encrypted layer.
-        let section = match mail.judged.part.as_str() {
-            "" => message.section.to_owned(),
-            above if message.section.starts_with(above) => message.section.to_owned(),
-            above => format!("{above}.{}", message.section),
+        let above = mail.judged.part.as_str();
+        let inside = |rest: &str| rest.starts_with('.');
+        let section = if above.is_empty() || message.section.strip_prefix(above).is_some_and(inside)
+        {
+            message.section.to_owned()
+        } else {
+            format!("{above}.{}", message.section)
         };
+        let section = self.one_of_its_own(section);
         // Whoever attaches a message can write any Received field into it: it arrived with its
         // carrier; where that does not tell, only the signer says when it was signed.
         let mut own = Facts::of(&headers, section, None);
@@ -293,5 +318,14 @@ impl Walker<'_> {
         };
         self.describe(slot, &own, entity);
         told
+    }
+}
+
+/// The section of a part that holds a message; a message that is nothing but one part has that as
+/// part 1.
+fn section_of(holder: &Part) -> &str {
+    match holder.section.as_str() {
+        "" => "1",
+        section => section,
     }
 }

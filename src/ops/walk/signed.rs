@@ -394,10 +394,10 @@ mod tests {
     use crate::crypto::cipher::ContentCipher;
     use crate::keys::{KeyRing, MessageSecrets};
     use crate::limits::Limits;
+    use crate::ops::outcome::Findings;
     use crate::ops::{Clock, Context, Input, Opening, Plan, Task, process};
 
-    /// What the message comes to: its outcome and the reason.
-    fn refused(bytes: &[u8], limits: Limits) -> Option<String> {
+    fn findings(bytes: &[u8], limits: Limits) -> Findings {
         let context = Context {
             plan: Plan {
                 task: Task::Mill(Opening::Keep),
@@ -420,7 +420,12 @@ mod tests {
             cms: false,
             large: None,
         };
-        let message = process(&context, &input).findings.messages.remove(0);
+        process(&context, &input).findings
+    }
+
+    /// What the message comes to: its outcome and the reason.
+    fn refused(bytes: &[u8], limits: Limits) -> Option<String> {
+        let message = findings(bytes, limits).messages.remove(0);
         assert_ne!(message.form, "plain");
         (message.action == Action::Refused).then(|| message.reason.unwrap_or_default().into_owned())
     }
@@ -467,6 +472,45 @@ mod tests {
         assert_eq!(found.as_deref(), Some("limit-hashed"));
         assert_eq!(refused(&nested(10), Limits::default()), None);
         assert_eq!(refused(&nested(2), limits), None);
+    }
+
+    /// Red when a message that is one part has its section from that part alone, or when numbers
+    /// that start anew within a layer are not told from those around it.
+    #[test]
+    fn every_judged_message_has_a_section_of_its_own() {
+        let signed = String::from_utf8(nested(1)).unwrap();
+        let parts = |message: &str| {
+            let found = findings(message.as_bytes(), Limits::default());
+            let parts: Vec<_> = found.messages.into_iter().map(|known| known.part).collect();
+            for signature in found.signatures {
+                assert!(parts.contains(&signature.part), "{}", signature.part);
+            }
+            parts
+        };
+        let attached = |what: &str| format!("Content-Type: message/rfc822\r\n\r\n{what}");
+        let mail = |entity: &str| format!("From: b@example.org\r\nMIME-Version: 1.0\r\n{entity}");
+        let once = mail(&attached(&signed));
+        assert_eq!(parts(&once), ["", "1"]);
+        assert_eq!(parts(&mail(&attached(&once))), ["", "1", "1.1"]);
+        let encoded = base64_simd::STANDARD.encode_to_string(&signed);
+        let encoded = format!(
+            "Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\n{encoded}"
+        );
+        assert_eq!(parts(&mail(&encoded)), ["", "1"]);
+
+        let beside = |first: &str| {
+            let second = attached(&signed);
+            format!(
+                "Content-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\n{first}\r\n--m\r\n{second}\r\n--m--\r\n"
+            )
+        };
+        let inside = beside("Content-Type: text/plain\r\n\r\nhello");
+        let object =
+            base64_simd::STANDARD.encode_to_string(signed_data(&tlv(4, &[inside.as_bytes()])));
+        let opaque = format!(
+            "Content-Type: application/pkcs7-mime; smime-type=signed-data\r\nContent-Transfer-Encoding: base64\r\n\r\n{object}"
+        );
+        assert_eq!(parts(&mail(&beside(&opaque))), ["", "2", "2/2"]);
     }
 
     #[test]

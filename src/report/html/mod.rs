@@ -18,7 +18,7 @@ mod page;
 pub(super) use gather::Gathered;
 pub(super) use page::{Facts, render};
 
-use super::redact::Redactor;
+use super::redact::Hiding;
 
 /// What a run was told, as far as it shapes the reports, in words of the command line.
 #[derive(Debug, Clone, Default)]
@@ -49,10 +49,14 @@ pub struct Table {
 /// Something that was said, by what hides it and how it is shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// A word, or a name of an authority.
+    /// A word.
     Word(String),
     /// A file or folder.
     Path(String),
+    /// A file of keys or of somebody's certificate.
+    KeyFile(String),
+    /// The name of an authority, or of somebody in an authority's place (RFC 4514).
+    Authority(String),
     /// A domain of addresses.
     Domain(String),
     /// A person's addresses, joined by a space, or name.
@@ -64,10 +68,15 @@ pub enum Value {
 }
 
 impl Value {
-    fn redacted(&self, redactor: &Redactor) -> Self {
+    fn redacted(&self, hiding: &Hiding<'_>) -> Self {
+        let Some(redactor) = hiding.redactor() else {
+            return self.clone();
+        };
         match self {
             Self::Word(word) => Self::Word(redactor.free(word).into_owned()),
             Self::Path(path) => Self::Path(redactor.path(path)),
+            Self::KeyFile(name) => Self::KeyFile(redactor.key_name(name)),
+            Self::Authority(name) => Self::Authority(hiding.issuer(name)),
             Self::Domain(domain) => Self::Domain(redactor.domain(domain)),
             Self::Person(person) => Self::Person(redactor.person(person)),
             Self::Digest(_) | Self::Day(_) => self.clone(),
@@ -78,11 +87,11 @@ impl Value {
 impl Told {
     /// The same with names hidden.
     #[must_use]
-    pub fn redacted(mut self, redactor: &Redactor) -> Self {
+    pub(super) fn redacted(mut self, hiding: &Hiding<'_>) -> Self {
         let options = self.options.iter_mut().flat_map(|(_, values)| values);
         let cells = self.tables.iter_mut().flat_map(|table| &mut table.rows);
         for value in options.chain(cells.flatten()) {
-            *value = value.redacted(redactor);
+            *value = value.redacted(hiding);
         }
         self
     }

@@ -696,7 +696,8 @@ fn told_table(told: &Table) -> Markup {
                                     Value::Day(None) => td.t { "–" },
                                     Value::Day(Some(time)) => td.t { (day(&rfc3339(*time))) },
                                     Value::Digest(digest) => td.w { code { (show(digest)) } },
-                                    Value::Word(text) | Value::Path(text) | Value::Domain(text) | Value::Person(text) => td.w { (value(text)) },
+                                    Value::Word(text) | Value::Path(text) | Value::KeyFile(text) | Value::Authority(text) | Value::Domain(text)
+                                        | Value::Person(text) => td.w { (value(text)) },
                                 }
                             }
                         }
@@ -715,6 +716,8 @@ fn together(values: &[Value]) -> String {
     let word = |value: &Value| match value {
         Value::Word(text)
         | Value::Path(text)
+        | Value::KeyFile(text)
+        | Value::Authority(text)
         | Value::Domain(text)
         | Value::Person(text)
         | Value::Digest(text) => text.clone(),
