@@ -510,7 +510,8 @@ pub(super) fn special(file_type: FileType) -> Option<(&'static str, &'static str
     }
 }
 
-pub(super) fn why_unreadable(kind: ErrorKind) -> &'static str {
+/// What sources.csv says of what cannot be read.
+pub(crate) fn why_unreadable(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::PermissionDenied => "cannot read: permission denied",
         ErrorKind::NotFound => "cannot read: it vanished",

@@ -34,6 +34,11 @@
 //! mboxcl2): it was true for all earlier messages but one in seventeen, or this is the first message and
 //! the one it points at carries it too. There the delivery agent writes it over whatever was sent.
 //!
+//! # Where a disk fails
+//! What cannot be read is passed over, page by page, and every message that a part is missing of
+//! is left out and named, the one before too if its end cannot be seen. The next From_ line begins
+//! the next one.
+//!
 //! # Cost
 //! Linear. A look-ahead that fails ends the message it was made for and crosses at most 64 From_
 //! lines, so a byte is looked at ahead of time at most 65 times; one that succeeds is not repeated
@@ -73,8 +78,9 @@ pub(crate) struct Reader<R> {
     mailbox: Arc<str>,
     limit: u64,
     opened: Option<Metadata>,
-    /// Messages read.
+    /// Messages read, and how many of them could not be read whole.
     ordinal: u64,
+    lost: u64,
     /// Where the next message's lead begins.
     at: u64,
     done: bool,
@@ -102,9 +108,15 @@ struct Current {
 }
 
 impl Reader<Snapshot> {
-    /// Opens an mbox file, waiting up to ten seconds for a program that is writing to it.
-    pub(crate) fn open(path: &Path, mailbox: Arc<str>, limits: &Limits) -> Result<Self> {
-        let (snapshot, opened) = Snapshot::open(path)?;
+    /// Opens an mbox file, waiting up to ten seconds, or until it is to give up, for a program that is
+    /// writing to it.
+    pub(crate) fn open(
+        path: &Path,
+        mailbox: Arc<str>,
+        limits: &Limits,
+        give_up: &dyn Fn() -> bool,
+    ) -> Result<Self> {
+        let (snapshot, opened) = Snapshot::open(path, give_up)?;
         let mut reader = Self::new(Window::new(snapshot), mailbox, limits);
         reader.origin = Some(Origin::file(path.to_path_buf()));
         reader.opened = Some(opened);
@@ -141,22 +153,21 @@ impl<R: Input> Iterator for Reader<R> {
                 None => self.changed_meanwhile().map(Err),
             };
         }
-        let message = self.message().transpose();
+        let message = self.message();
         let damage = self.window.input().damage();
         if let (true, Some(damage)) = (self.done, damage) {
             self.opened = None;
             // Nobody knows how the message before the damage would have gone on.
-            if damage != Damage::Trailing || message.is_none() {
+            if damage != Damage::Trailing || matches!(message, Ok(None)) {
                 return Some(Err(self.failed(damage.error())));
             }
             self.untold = Some(damage);
         }
-        let message = message?;
-        self.done |= message.is_err();
-        if message.is_err() {
+        message.unwrap_or_else(|error| {
+            self.done = true;
             self.opened = None;
-        }
-        Some(message)
+            Some(Err(error))
+        })
     }
 }
 
@@ -169,6 +180,7 @@ impl<R: Input> Reader<R> {
             limit: limits.message_bytes,
             opened: None,
             ordinal: 0,
+            lost: 0,
             at: 0,
             done: false,
             untold: None,
@@ -197,7 +209,8 @@ impl<R: Input> Reader<R> {
         (!same).then(|| self.failed(io::Error::other("it was changed while it was read")))
     }
 
-    fn message(&mut self) -> Result<Option<RawMessage>> {
+    /// The next message, or what could not be read of it: what follows can be read all the same.
+    fn message(&mut self) -> Result<Option<Result<RawMessage>>> {
         let lead_start = self.at;
         let first = self.ordinal == 0;
         let from_at = if first {
@@ -265,10 +278,14 @@ impl<R: Input> Reader<R> {
         self.at = end;
         self.window.forget_before(end);
         self.done |= !self.reach(end + 1)?;
-        Ok(Some(RawMessage {
+        if let Some(error) = self.unread_between(lead_start, from_at, end) {
+            self.lost += 1;
+            return Ok(Some(Err(error)));
+        }
+        Ok(Some(Ok(RawMessage {
             locator: Locator {
                 mailbox: Arc::clone(&self.mailbox),
-                ordinal: self.ordinal,
+                ordinal: self.ordinal - self.lost,
                 offset: from_at,
                 bytes: content.len(),
             },
@@ -282,7 +299,24 @@ impl<R: Input> Reader<R> {
                 enclosed_from_lines: enclosed,
                 ..Meta::default()
             },
-        }))
+        })))
+    }
+
+    /// What to say of a message where the disk failed; its lead begins at `start`.
+    fn unread_between(&self, start: u64, from_at: u64, end: u64) -> Option<Error> {
+        let mut missing = self.window.input().unread().iter();
+        let first = missing.find(|missing| missing.start < end && start < missing.end)?;
+        let last = missing
+            .take_while(|missing| missing.start < end)
+            .last()
+            .unwrap_or(first);
+        let said = format!(
+            "bytes {} to {} cannot be read, so the message at {from_at} to {} is missing",
+            first.start,
+            last.end - 1,
+            end - 1
+        );
+        Some(self.failed(io::Error::other(said)))
     }
 
     fn reach(&mut self, end: u64) -> Result<bool> {

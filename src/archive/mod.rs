@@ -135,6 +135,11 @@ impl Mailbox {
     /// The messages, in archive order. Fails where the mailbox cannot be opened at all; what goes
     /// wrong later is an item of the iterator.
     pub fn messages(&self, limits: &Limits) -> Result<Messages> {
+        self.messages_unless(limits, &|| false)
+    }
+
+    /// As [`Mailbox::messages`]; a wait for whoever is writing to it ends when `give_up` says so.
+    pub fn messages_unless(&self, limits: &Limits, give_up: &dyn Fn() -> bool) -> Result<Messages> {
         let name: Arc<str> = self.name.as_str().into();
         if !self.parts.is_empty() {
             return Ok(Messages(Source::Several(Box::new(Several {
@@ -146,7 +151,7 @@ impl Mailbox {
         }
         let source = match self.kind {
             Kind::Mbox if self.origin.is_file() => {
-                let reader = mbox::Reader::open(self.origin.path(), name, limits)?;
+                let reader = mbox::Reader::open(self.origin.path(), name, limits, give_up)?;
                 Messages(Source::Mbox(Box::new(reader)))
             }
             Kind::Mbox => {

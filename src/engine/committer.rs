@@ -17,6 +17,7 @@ use super::proof;
 use super::reporter::Reporter;
 use super::walker::Closed;
 use crate::archive::convert::Legend;
+use crate::archive::discover::why_unreadable;
 use crate::archive::{
     FileStatus, Kind, Mailbox, MailboxWriter, SourceFile, Written, copy_file, write_beside,
 };
@@ -377,7 +378,7 @@ impl<'a> Committer<'a> {
                         path,
                         source,
                     }) if path == file.origin.path() => {
-                        record.status = format!("skipped: cannot read: {}", source.kind());
+                        record.status = format!("skipped: {}", why_unreadable(source.kind()));
                         record.failed = true;
                         return Ok(record);
                     }
@@ -456,7 +457,8 @@ impl<'a> Sink<'a> for Committer<'a> {
         let unread = closed.trouble.is_some();
         let (out, proof) = self.close_output(current, unread)?;
         let status = match (&closed.trouble, &proof.difference) {
-            (Some(trouble), _) => format!("skipped: {trouble}"),
+            (Some(trouble), _) if messages == 0 => format!("skipped: {trouble}"),
+            (Some(trouble), _) => format!("read in part: {trouble}"),
             (None, Some(difference)) => format!("read: {difference}"),
             (None, None) => format!("read{unheld}"),
         };

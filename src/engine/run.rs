@@ -271,7 +271,7 @@ impl Run<'_> {
     ) -> Result<Journal> {
         let limits = &self.context.limits;
         let mut committer = Committer::new(journal, output, limits, self.hash, self.reporter)?;
-        let walker = Walker::new(found, limits, self.hash, committer.known());
+        let walker = Walker::new(found, limits, self.reporter, self.hash, committer.known());
         let stamped = |input: &ops::Input<'_>| stamped(self.job.stamp, self.process, input);
         let mill = Mill::new(&stamped, limits, scratch, self.hash, self.reporter);
         let done = if self.job.threads > 1 {

@@ -1,12 +1,13 @@
 //! The reader: sources in archive order, as steps for whoever commits them.
 
 use super::proof;
-use crate::archive::packed::Damage;
+use super::reporter::Reporter;
+use crate::archive::discover::why_unreadable;
 use crate::archive::{FileStatus, Found, Kind, Mailbox, Messages, RawMessage, SourceFile};
 use crate::crypto::digest::{Digest, Hasher};
 use crate::error::Result;
 use crate::limits::Limits;
-use crate::text::hex;
+use crate::text::{escape_path, hex};
 
 /// Messages that travel together: small ones should not cost a hand-over each.
 const BATCH_MESSAGES: usize = 64;
@@ -68,11 +69,41 @@ pub(super) struct Closed<'a> {
     pub(super) trouble: Option<String>,
 }
 
+/// As much of what could not be read is told; the rest is counted.
+const TOLD: u64 = 20;
+
+/// What could not be read.
+#[derive(Default)]
+struct Trouble {
+    told: Vec<String>,
+    more: u64,
+}
+
+impl Trouble {
+    fn add(&mut self, mailbox: &Mailbox, error: &crate::Error) {
+        if (self.told.len() as u64) < TOLD {
+            self.told.push(cannot_read(mailbox, error));
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn said(&self) -> Option<String> {
+        let told = self.told.join("; ");
+        match self.more {
+            _ if told.is_empty() => None,
+            0 => Some(told),
+            more => Some(format!("{told}; and {more} more")),
+        }
+    }
+}
+
 /// Walks what was found.
 pub(super) struct Walker<'a> {
     files: std::slice::Iter<'a, SourceFile>,
     mailboxes: std::slice::Iter<'a, Mailbox>,
     limits: &'a Limits,
+    reporter: &'a dyn Reporter,
     hash: bool,
     /// How many more messages the journal holds.
     known: u64,
@@ -89,16 +120,23 @@ struct Current<'a> {
     hasher: Option<Hasher>,
     /// Read, but too much for the last batch.
     held: Option<RawMessage>,
-    trouble: Option<String>,
+    trouble: Trouble,
 }
 
 impl<'a> Walker<'a> {
     /// `known` messages are in the journal; `hash` fills the hashes of files.
-    pub(super) fn new(found: &'a Found, limits: &'a Limits, hash: bool, known: u64) -> Self {
+    pub(super) fn new(
+        found: &'a Found,
+        limits: &'a Limits,
+        reporter: &'a dyn Reporter,
+        hash: bool,
+        known: u64,
+    ) -> Self {
         Self {
             files: found.files.iter(),
             mailboxes: found.mailboxes.iter(),
             limits,
+            reporter,
             hash,
             known,
             current: None,
@@ -107,10 +145,10 @@ impl<'a> Walker<'a> {
 
     fn open(&mut self, file: &'a SourceFile) -> Option<Step<'a>> {
         let mailbox = self.mailboxes.find(|mailbox| mailbox.name == file.name)?;
-        let mut trouble = None;
+        let mut trouble = Trouble::default();
         let messages = mailbox
-            .messages(self.limits)
-            .map_err(|error| trouble = Some(cannot_read(&error)))
+            .messages_unless(self.limits, &|| self.reporter.interrupted().is_some())
+            .map_err(|error| trouble.add(mailbox, &error))
             .ok();
         let hashed = self.hash && mailbox.kind != Kind::Maildir && mailbox.parts.is_empty();
         let hasher = hashed.then(|| Hasher::new(Digest::Sha256));
@@ -190,9 +228,8 @@ impl<'a> Current<'a> {
             match messages.next()? {
                 Ok(raw) => return Some(raw),
                 Err(error) => {
-                    // The first trouble is told; the messages behind it are read all the same,
-                    // where the form of the mailbox allows it.
-                    self.trouble.get_or_insert_with(|| cannot_read(&error));
+                    // The messages behind it are read all the same, where that can be done.
+                    self.trouble.add(self.mailbox, &error);
                     self.hasher = None;
                 }
             }
@@ -221,7 +258,7 @@ impl<'a> Current<'a> {
             match proof::hash_source(&self.file.origin) {
                 Ok(file) => (file, mail),
                 Err(error) => {
-                    self.trouble.get_or_insert_with(|| cannot_read(&error));
+                    self.trouble.add(self.mailbox, &error);
                     (String::new(), mail)
                 }
             }
@@ -234,19 +271,23 @@ impl<'a> Current<'a> {
             kind: &self.file.kind,
             sha256,
             unwrapped_sha256,
-            trouble: self.trouble,
+            trouble: self.trouble.said(),
         }
     }
 }
 
-fn cannot_read(error: &crate::Error) -> String {
-    match error {
-        crate::Error::Io { source, .. } => format!("cannot read all of it: {}", plain(source)),
-        other => format!("cannot read all of it: {other}"),
+/// What cannot be read, and why, as sources.csv says it.
+fn cannot_read(mailbox: &Mailbox, error: &crate::Error) -> String {
+    let crate::Error::Io { path, source, .. } = error else {
+        return error.to_string();
+    };
+    let said = match source.raw_os_error() {
+        Some(_) => why_unreadable(source.kind()).to_owned(),
+        None => source.to_string(),
+    };
+    // Of a Maildir, the file; but no path outside: rows are the same wherever the archive lies.
+    match path.strip_prefix(mailbox.origin.path()).map(escape_path) {
+        Ok(file) if !file.is_empty() => format!("{file}: {said}"),
+        _ => said,
     }
-}
-
-/// What the operating system says, without a path: rows are the same wherever the archive lies.
-fn plain(error: &std::io::Error) -> String {
-    Damage::of(error).map_or_else(|| error.kind().to_string(), |damage| damage.to_string())
 }

@@ -86,7 +86,7 @@ pub struct FileRecord {
     pub sha256: String,
     /// How many messages it held.
     pub messages: u64,
-    /// `read`, `copied`, `dropped: why`, `skipped: why` or `left out: why`.
+    /// `read`, `read in part: why`, `copied`, `dropped: why`, `skipped: why` or `left out: why`.
     pub status: String,
     /// Whether it counts as a failure of the run.
     pub failed: bool,

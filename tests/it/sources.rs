@@ -239,10 +239,7 @@ fn what_no_honest_program_makes_is_named_and_goes_nowhere() {
         );
         found.number("messages")
     };
-    let cut = says(
-        "cut.mbox.gz",
-        "skipped: cannot read all of it: it ends too early",
-    );
+    let cut = says("cut.mbox.gz", "read in part: it ends too early");
     assert!((100..200).contains(&cut), "{cut} messages before the cut");
     let head = fs::read(out.join("h/cut.mbox")).unwrap();
     assert!(text.as_bytes().starts_with(&head) && !head.is_empty());

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,37 +28,86 @@ pub(crate) trait Input: Read {
     fn metadata(&self) -> Option<Metadata> {
         None
     }
+
+    /// Where line feeds were given, since nothing could be read there; in order.
+    fn unread(&self) -> &[Range<u64>] {
+        &[]
+    }
 }
 
+/// What a system reads at least: where one byte cannot be read, as many cannot.
+const PAGE: u64 = 4096;
+
+/// As much in a row is no bad sector, but a disk that is gone.
+const GONE: u64 = 4 << 20;
+
 /// A file as long as it was when it was opened: what is appended later may be half a message.
+///
+/// Where a disk fails there are line feeds, so that what follows can begin a message.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     file: File,
     len: u64,
     at: u64,
+    unread: Vec<Range<u64>>,
 }
 
 impl Snapshot {
-    /// Opens the file, waiting up to ten seconds for a program that is writing to it.
-    pub(super) fn open(path: &Path) -> Result<(Self, Metadata)> {
+    /// Opens the file, waiting up to ten seconds, or until it is to give up, for a program that is
+    /// writing to it.
+    pub(super) fn open(path: &Path, give_up: &dyn Fn() -> bool) -> Result<(Self, Metadata)> {
         let file = source::open_regular(path)?;
-        wait_for_writer(&file, path)?;
+        wait_for_writer(&file, path, give_up)?;
         let metadata = file.metadata().map_err(Error::io("read", path))?;
         Ok((
             Self {
                 file,
                 len: metadata.len(),
                 at: 0,
+                unread: Vec::new(),
             },
             metadata,
         ))
     }
+
+    /// Gives line feeds for a page that cannot be read, as far as there is room.
+    fn skip_page(&mut self, space: &mut [u8], error: io::Error) -> io::Result<usize> {
+        let page = usize::try_from(PAGE - self.at % PAGE).unwrap_or(usize::MAX);
+        let room = page.min(space.len());
+        let space = space.get_mut(..room).unwrap_or_default();
+        space.fill(b'\n');
+        let end = self.at + space.len() as u64;
+        match self.unread.last_mut() {
+            Some(last) if last.end == self.at => last.end = end,
+            _ => self.unread.push(self.at..end),
+        }
+        let in_a_row = self.unread.last().map_or(0, |last| last.end - last.start);
+        if in_a_row > GONE {
+            Err(error)
+        } else {
+            Ok(space.len())
+        }
+    }
+}
+
+/// Whether the disk fails at this place, and perhaps at no other.
+fn is_bad_place(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::IO | Errno::BADMSG | Errno::UCLEAN | Errno::ILSEQ | Errno::NODATA)
+    )
 }
 
 impl Read for Snapshot {
     fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
         let left = self.len - self.at;
-        let got = (&self.file).take(left).read(space)?;
+        let room = usize::try_from(left).unwrap_or(usize::MAX).min(space.len());
+        let space = space.get_mut(..room).unwrap_or_default();
+        let got = match self.file.read_at(space, self.at) {
+            Err(error) if is_bad_place(&error) => self.skip_page(space, error)?,
+            read => read?,
+        };
         if got == 0 && left > 0 && !space.is_empty() {
             return Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
@@ -80,6 +130,8 @@ impl Input for Snapshot {
                 Ok(0) => break,
                 Ok(n) => got += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                // It is told when the reader comes there.
+                Err(e) if is_bad_place(&e) => break,
                 Err(e) => return Some(Err(e)),
             }
         }
@@ -88,6 +140,10 @@ impl Input for Snapshot {
 
     fn metadata(&self) -> Option<Metadata> {
         self.file.metadata().ok()
+    }
+
+    fn unread(&self) -> &[Range<u64>] {
+        &self.unread
     }
 }
 
@@ -155,7 +211,7 @@ impl Input for Unwrapped {
 
 /// Delivery agents hold a lock while they append: flock, fcntl or a `.lock` file. The lock is not
 /// kept, so that a long run stops no delivery; what is appended meanwhile is noticed at the end.
-fn wait_for_writer(file: &File, path: &Path) -> Result<()> {
+fn wait_for_writer(file: &File, path: &Path, give_up: &dyn Fn() -> bool) -> Result<()> {
     use rustix::fs::{FlockOperation, fcntl_lock, flock};
     use rustix::io::Errno;
     let mut dot_lock = path.as_os_str().to_os_string();
@@ -177,6 +233,9 @@ fn wait_for_writer(file: &File, path: &Path) -> Result<()> {
     for _ in 0..100 {
         if !busy() {
             return Ok(());
+        }
+        if give_up() {
+            break;
         }
         std::thread::sleep(Duration::from_millis(100));
     }

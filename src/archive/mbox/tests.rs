@@ -401,7 +401,7 @@ fn growth_while_reading_is_noticed_and_cuts_no_message() {
     let mut file = crate::fsio::create(&path).unwrap();
     file.write_all(format!("{SAME}A: b\n\nx\n\n").as_bytes())
         .unwrap();
-    let reader = Reader::open(&path, "box".into(), &Limits::default()).unwrap();
+    let reader = Reader::open(&path, "box".into(), &Limits::default(), &|| false).unwrap();
     file.write_all(format!("{LATE}A: half a mess").as_bytes())
         .unwrap();
     let items: Vec<_> = reader.collect();
@@ -508,6 +508,79 @@ proptest! {
         for (n, message) in messages.iter().enumerate() {
             prop_assert_eq!(message.locator.ordinal, n as u64 + 1);
             prop_assert_eq!(message.locator.bytes, message.content.len());
+        }
+    }
+}
+
+/// An mbox on a disk that fails somewhere.
+struct Patchy {
+    bytes: Cursor<Vec<u8>>,
+    unread: Vec<std::ops::Range<u64>>,
+}
+
+impl std::io::Read for Patchy {
+    fn read(&mut self, space: &mut [u8]) -> io::Result<usize> {
+        self.bytes.read(space)
+    }
+}
+
+impl Input for Patchy {
+    fn unread(&self) -> &[std::ops::Range<u64>] {
+        &self.unread
+    }
+}
+
+/// Red when messages with a hole in them are given, and when the first one ends the mailbox.
+#[test]
+fn where_a_disk_fails_the_messages_that_are_whole_are_read() {
+    let mut whole = Vec::new();
+    for n in 0..8 {
+        let body = "line\n".repeat(n * 3 % 7);
+        whole.push(format!(
+            "From a@x Thu Jan  1 00:00:0{n} 2015\nA: {n}\n\n{body}\n"
+        ));
+    }
+    let bytes = whole.concat().into_bytes();
+    for (start, len) in (0..bytes.len()).flat_map(|at| [(at, 1), (at, 16), (at, 100)]) {
+        let hole = start..(start + len).min(bytes.len());
+        let mut damaged = bytes.clone();
+        damaged[hole.clone()].fill(b'\n');
+        let input = Patchy {
+            bytes: Cursor::new(damaged),
+            unread: std::iter::once(hole.start as u64..hole.end as u64).collect(),
+        };
+        let reader = Reader::new(Window::with_chunk(input, 50), "box".into(), &limits(999));
+        let (read, lost): (Vec<_>, Vec<_>) = reader.partition(Result::is_ok);
+        assert_eq!(lost.len(), 1, "{hole:?}");
+        let read: Vec<_> = read.into_iter().map(Result::unwrap).collect();
+        let ordinals: Vec<_> = read.iter().map(|raw| raw.locator.ordinal).collect();
+        assert_eq!(ordinals, (1..=read.len() as u64).collect::<Vec<_>>());
+        let mut at = 0;
+        let mut expected: Vec<&String> = Vec::new();
+        for message in &whole {
+            let place = at..at + message.len();
+            at = place.end;
+            // Where the line that separates it from the next cannot be read, nobody sees its end.
+            if place.end + 40 <= hole.start || hole.end <= place.start {
+                expected.push(message);
+            }
+        }
+        let mut texts = read
+            .iter()
+            .map(|raw| joined(&bytes, std::slice::from_ref(raw)));
+        for message in expected {
+            assert!(
+                texts.any(|text| text == message.as_bytes()),
+                "{hole:?} {message}"
+            );
+        }
+        for raw in &read {
+            let start = usize::try_from(raw.locator.offset).unwrap();
+            let place = start..start + raw.content.bytes().unwrap().len();
+            assert!(
+                place.end <= hole.start || hole.end <= place.start,
+                "{hole:?}"
+            );
         }
     }
 }
