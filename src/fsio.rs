@@ -8,7 +8,10 @@ mod change;
 pub(crate) mod fault;
 mod file;
 mod pending;
+#[cfg(test)]
+pub(crate) mod power;
 mod scratch;
+mod sum;
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
@@ -18,6 +21,7 @@ use std::path::{Path, PathBuf};
 pub use file::{File, FileSystem, create, nameless, open, open_at, open_read_only};
 pub use pending::{Pending, write_atomic};
 pub use scratch::{Scratch, Spool, Spooling};
+pub use sum::Sum;
 
 use crate::error::{Error, Result};
 use change::{Change, allow};

@@ -7,8 +7,9 @@ use super::journal::{End, Entry, Header, Journal};
 use super::originals;
 use super::restore::restored_path;
 use crate::archive::write::relative;
+use crate::archive::{Found, Kind};
 use crate::error::{Error, Result};
-use crate::fsio::{self, Lock};
+use crate::fsio::{self, FileSystem, Lock};
 use crate::report::record::Record;
 use crate::report::{self, Retried};
 use crate::text::terminal_safe;
@@ -249,8 +250,15 @@ pub fn earlier(out: &Path) -> Result<Option<Earlier>> {
     Ok(earlier)
 }
 
-/// Takes hold of OUT for a run with this header.
-pub(super) fn take(layout: &Layout, header: &Header, approach: Approach) -> Result<(Lock, Ground)> {
+/// Takes hold of OUT for a run with this header; `found` is what it is to write there, where that is
+/// known.
+pub(super) fn take(
+    layout: &Layout,
+    header: &Header,
+    approach: Approach,
+    found: Option<&Found>,
+) -> Result<(Lock, Ground)> {
+    let planned = found;
     let found = inspect(layout)?;
     if matches!(found, State::Foreign) {
         return Err(Error::Usage(format!(
@@ -268,7 +276,7 @@ pub(super) fn take(layout: &Layout, header: &Header, approach: Approach) -> Resu
     fsio::create_dir_all(&layout.own())?;
     let lock = Lock::take(&layout.lock(), &layout.out)?;
     if approach == Approach::StartOver {
-        clear(layout)?;
+        clear(layout, planned)?;
     }
     if !layout.has_journal() {
         return Ok((lock, Ground::Fresh(begin(layout, header)?)));
@@ -420,11 +428,11 @@ fn only_reports(dir: &Path) -> bool {
 
 /// Removes what p7mill wrote below OUT; refuses, before anything is removed, where something else
 /// is there too.
-fn clear(layout: &Layout) -> Result<()> {
+fn clear(layout: &Layout, found: Option<&Found>) -> Result<()> {
     if !layout.has_journal() {
         return Ok(());
     }
-    let ours = Ours::read(layout)?;
+    let ours = Ours::read(layout, found)?;
     let mut remove = Vec::new();
     let mut folders = Vec::new();
     for entry in walkdir::WalkDir::new(&layout.out)
@@ -463,17 +471,30 @@ struct Ours {
     files: HashSet<PathBuf>,
     /// Maildirs; an unfinished run may have put more into the last one than its journal says.
     maildirs: HashSet<PathBuf>,
+    /// Files that hold one message, beside which copies for blind recipients may lie.
+    singles: HashSet<PathBuf>,
 }
 
 impl Ours {
-    fn read(layout: &Layout) -> Result<Self> {
+    fn read(layout: &Layout, found: Option<&Found>) -> Result<Self> {
         let mut ours = Self {
             files: HashSet::new(),
             maildirs: HashSet::new(),
+            singles: HashSet::new(),
         };
         let out = |path: &str| layout.below(path);
-        for record in Journal::read_only(&layout.journal())?.records()? {
-            match record? {
+        let mut ended = false;
+        for entry in Journal::read_only(&layout.journal())?.entries()? {
+            let record = match entry? {
+                Entry::Record(record) => record,
+                Entry::Mailbox(done) => Record::File(done.file),
+                Entry::End(_) => {
+                    ended = true;
+                    continue;
+                }
+                Entry::Header(_) | Entry::Restored(_) => continue,
+            };
+            match record {
                 Record::Message(message) => {
                     for place in message.places() {
                         if place.end == 0 {
@@ -488,6 +509,18 @@ impl Ours {
                 }
                 Record::Certificate(_) | Record::Crl(_) => {}
             }
+        }
+        // What has its name and is not in the journal yet, where the run was broken off.
+        let found = found.filter(|_| !ended);
+        for file in found.iter().flat_map(|found| &found.files) {
+            ours.files.insert(out(&file.name)?);
+        }
+        for mailbox in found.iter().flat_map(|found| &found.mailboxes) {
+            match mailbox.kind {
+                Kind::Maildir => ours.maildirs.insert(out(&mailbox.name)?),
+                Kind::Eml | Kind::Cms => ours.singles.insert(out(&mailbox.name)?),
+                Kind::Mbox => false,
+            };
         }
         if let Ok(rows) = super::manifest::read(layout) {
             for row in rows.flatten() {
@@ -518,7 +551,16 @@ impl Ours {
             || (path.parent() == Some(&layout.report()) && report::is_report(name))
             || self.files.contains(path)
             || in_maildir()
+            || copied_from(path).is_some_and(|single| self.singles.contains(&single))
     }
+}
+
+/// The file beside which a copy for a blind recipient has this name.
+fn copied_from(path: &Path) -> Option<PathBuf> {
+    let name = path.file_name()?.to_str()?;
+    let (stem, rest) = name.rsplit_once(".bcc")?;
+    let extension = rest.trim_start_matches(|digit: char| digit.is_ascii_digit());
+    (extension.len() < rest.len()).then(|| path.with_file_name(format!("{stem}{extension}")))
 }
 
 pub(super) fn walk_error(base: &Path, error: walkdir::Error) -> Error {
@@ -529,8 +571,10 @@ pub(super) fn walk_error(base: &Path, error: walkdir::Error) -> Error {
     Error::io("read", path)(source)
 }
 
-/// Removes temporary files that a killed run left under OUT.
-pub(super) fn remove_temporaries(layout: &Layout) -> Result<()> {
+/// Makes sure of what a killed run left under OUT: its temporary files go, and what else is there
+/// is durable before anything relies on it.
+pub(super) fn settle(layout: &Layout) -> Result<()> {
+    FileSystem::of(&layout.out)?.sync()?;
     for entry in walkdir::WalkDir::new(&layout.out).min_depth(1) {
         let entry = entry.map_err(|e| walk_error(&layout.out, e))?;
         let is_temporary = entry
@@ -557,5 +601,5 @@ pub(super) fn remove_staging(layout: &Layout) -> Result<()> {
             fsio::remove(entry.path())?;
         }
     }
-    Ok(())
+    fsio::sync_dir(&layout.own())
 }

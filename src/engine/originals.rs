@@ -1,20 +1,20 @@
 //! Changed messages as they were: `OUT/originals/ab/<sha256>.eml`, named by their content.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::ground::{Layout, ORIGINALS};
 use crate::archive::Content;
 use crate::error::{Error, Result};
-use crate::fsio;
+use crate::fsio::{self, Sum};
 
 /// Keeps originals; each is durable once [`Originals::sync`] has returned.
 #[derive(Debug)]
 pub(super) struct Originals {
     out: PathBuf,
     /// Written under a temporary name.
-    pending: BTreeSet<PathBuf>,
+    pending: BTreeMap<PathBuf, Sum>,
 }
 
 /// Where the original with this SHA-256 (lower-case hex) lies, below OUT.
@@ -46,7 +46,7 @@ impl Originals {
     pub(super) fn new(out: &Path) -> Self {
         Self {
             out: out.to_path_buf(),
-            pending: BTreeSet::new(),
+            pending: BTreeMap::new(),
         }
     }
 
@@ -56,22 +56,27 @@ impl Originals {
         let there = std::fs::symlink_metadata(&place)
             .is_ok_and(|found| found.is_file() && found.len() == content.len())
             && super::proof::hash_file(&place)? == sha256;
-        if there || self.pending.contains(&place) {
+        if there || self.pending.contains_key(&place) {
             return Ok(());
         }
         fsio::create_dir_all(place.parent().unwrap_or(&self.out))?;
         let temp = fsio::temp_beside(&place);
-        self.pending.insert(place);
+        // Pending from here on, so that it is removed if anything below fails.
+        let sum = self.pending.entry(place).or_default();
         let mut file = fsio::create(&temp)?;
-        content.each_piece(&mut |piece| file.write_all(piece).map_err(Error::io("write", &temp)))
+        content.each_piece(&mut |piece| {
+            sum.add(piece);
+            file.write_all(piece).map_err(Error::io("write", &temp))
+        })
     }
 
-    /// Makes everything kept so far durable and gives it its name.
+    /// Makes everything kept so far durable, reads it back, and gives it its name.
     pub(super) fn sync(&mut self) -> Result<()> {
         let mut folders = BTreeSet::new();
-        for place in &self.pending {
+        for (place, sum) in &self.pending {
             let temp = fsio::temp_beside(place);
             fsio::sync_file(&temp)?;
+            sum.require(&temp)?;
             fsio::rename(&temp, place)?;
             folders.extend(place.parent());
         }
@@ -85,7 +90,7 @@ impl Originals {
 
 impl Drop for Originals {
     fn drop(&mut self) {
-        for place in &self.pending {
+        for place in self.pending.keys() {
             let _ = fsio::remove(&fsio::temp_beside(place));
         }
     }

@@ -65,7 +65,8 @@ pub fn restore(out: &Path, to: Option<&Path>, reporter: &dyn Reporter) -> Result
             )));
         }
     }
-    if !ended || journal.has_damaged_tail() {
+    // What is no line behind the end can only be the note of a restore that was broken off.
+    if !ended {
         return Err(Error::Usage(format!(
             "{} is not finished, or damaged: see check",
             out.display()
@@ -79,6 +80,9 @@ pub fn restore(out: &Path, to: Option<&Path>, reporter: &dyn Reporter) -> Result
     if let Some(to) = to {
         super::apart::refuse_overlap(&[out.to_path_buf()], "--out", to)?;
         require_empty(to)?;
+    }
+    if work.in_place {
+        super::ground::settle(&layout)?;
     }
     let restored = work.all(&journal, reporter)?;
     if to.is_none() {
@@ -229,6 +233,9 @@ impl Work<'_> {
             .iter()
             .map(|change| (change.ordinal, change))
             .collect();
+        // Without its copies already, where it was put back before: then its messages are fewer.
+        let again = !drops.copies.is_empty() && proof::hash_file(&path)? != done.out_sha256;
+        let mut ordinals = (1_u64..).filter(|ordinal| !again || !drops.copies.contains(ordinal));
         let target = self.target(name)?;
         let mut hasher = Hasher::new(Digest::Sha256);
         let mut failed = None;
@@ -242,10 +249,11 @@ impl Work<'_> {
             let result = mailbox.messages(&Limits::default()).and_then(|messages| {
                 for raw in messages {
                     let mut raw = raw?;
-                    if drops.copies.contains(&raw.locator.ordinal) {
+                    let ordinal = ordinals.next().unwrap_or_default();
+                    if drops.copies.contains(&ordinal) {
                         continue;
                     }
-                    if let Some(change) = changes.get(&raw.locator.ordinal) {
+                    if let Some(change) = changes.get(&ordinal) {
                         let bytes = self.original(change)?;
                         let is_known = raw.content.bytes().is_none_or(|now| {
                             let hash = hex(&sha256(now));

@@ -151,7 +151,8 @@ pub fn run_with(
             (None, run.mill(found, None, journal)?, None)
         }
         Some(layout) => {
-            let (lock, ground) = ground::take(layout, &job.header(), job.approach())?;
+            let (lock, ground) =
+                ground::take(layout, &job.header(), job.approach(), found.as_ref())?;
             match run.settle(found, layout, ground)? {
                 Settled::Noted(journal, retried) => (Some(lock), journal, retried),
                 Settled::Finished(end) => {
@@ -205,7 +206,7 @@ impl Run<'_> {
                 Ok(Settled::Noted(journal, None))
             }
             Ground::Begun(journal) => {
-                ground::remove_temporaries(layout)?;
+                ground::settle(layout)?;
                 self.reporter.note("continuing where the last run stopped");
                 let journal = self.mill(found, Some(layout), journal)?;
                 Ok(Settled::Noted(journal, None))
@@ -229,7 +230,7 @@ impl Run<'_> {
             Ground::Retried(journal, retried) => {
                 self.reporter.note("continuing where the last run stopped");
                 retry::publish(layout, &journal)?;
-                ground::remove_temporaries(layout)?;
+                ground::settle(layout)?;
                 Ok(Settled::Noted(journal, Some(retried)))
             }
         }

@@ -1,6 +1,10 @@
 //! Runs over a small archive with a fake mill: it upper-cases the subject of some messages, calls
 //! others locked, and fails at one.
 
+mod disk;
+mod full;
+mod power;
+
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};

@@ -46,6 +46,19 @@ impl Made {
             Change::RemoveFolder(path) => Self::RemoveFolder(own(path)),
         }
     }
+
+    /// Whether it takes room on the disk.
+    pub(crate) fn takes_room(&self) -> bool {
+        matches!(self, Self::MakeFolder(_) | Self::Open(_) | Self::Write(..))
+    }
+
+    /// Whether something is to be durable after it.
+    pub(crate) fn is_sync(&self) -> bool {
+        matches!(
+            self,
+            Self::Sync(_) | Self::SyncData(_) | Self::SyncFolder(_) | Self::SyncAll(_)
+        )
+    }
 }
 
 /// How the disk fails.
@@ -68,6 +81,9 @@ struct Disk {
     keeps: bool,
     made: Vec<Made>,
     failure: Option<Failure>,
+    /// How many files that are about to get their name go well before one is damaged.
+    damages: Option<usize>,
+    damaged: Option<PathBuf>,
     seen: usize,
     failed: usize,
 }
@@ -86,14 +102,44 @@ pub(crate) fn recorded<T>(work: impl FnOnce() -> T) -> (T, Vec<Made>) {
     (done, disk.made)
 }
 
-/// Does `work` on a disk that fails; gives how often it did.
-pub(crate) fn failing<T>(failure: Failure, work: impl FnOnce() -> T) -> (T, usize) {
+/// Does `work` on a disk that fails; gives what was changed from its first failure on, `None`
+/// where it did not fail.
+pub(crate) fn failing<T>(failure: Failure, work: impl FnOnce() -> T) -> (T, Option<Vec<Made>>) {
     let disk = Disk {
         failure: Some(failure),
         ..Disk::default()
     };
     let (done, disk) = on(disk, work);
-    (done, disk.failed)
+    let failed = disk.failed > 0;
+    (done, failed.then_some(disk.made))
+}
+
+/// Does `work` on a disk that flips a bit of a file before it has its name, of the first such file
+/// after so many; gives which one.
+pub(crate) fn damaging<T>(after: usize, work: impl FnOnce() -> T) -> (T, Option<PathBuf>) {
+    let disk = Disk {
+        damages: Some(after),
+        ..Disk::default()
+    };
+    let (done, disk) = on(disk, work);
+    (done, disk.damaged)
+}
+
+/// Flips a bit in the middle.
+fn damage(path: &Path) -> bool {
+    use std::os::unix::fs::FileExt as _;
+    let file = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path);
+    let file = file.unwrap();
+    let middle = file.metadata().unwrap().len() / 2;
+    let mut byte = [0];
+    let any = file.read_at(&mut byte, middle).unwrap() == 1;
+    if any {
+        file.write_at(&[byte[0] ^ 4], middle).unwrap();
+    }
+    any
 }
 
 fn on<T>(disk: Disk, work: impl FnOnce() -> T) -> (T, Disk) {
@@ -140,7 +186,22 @@ impl Disk {
             };
             if fails {
                 self.failed += 1;
+                self.keeps = true;
                 return Err(failure.error.into());
+            }
+        }
+        let whole = match &made {
+            Made::Sync(path) => Some(path),
+            Made::Rename(path, _) if path.parent().is_some_and(|dir| dir.ends_with("tmp")) => {
+                Some(path)
+            }
+            _ => None,
+        };
+        if let (Some(path), Some(left), None) = (whole, self.damages, &self.damaged) {
+            if left > 0 {
+                self.damages = Some(left - 1);
+            } else if damage(path) {
+                self.damaged = Some(path.clone());
             }
         }
         if self.keeps {

@@ -4,6 +4,7 @@ use std::io::{self, BufWriter, IntoInnerError, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use super::sum::{Sum, Summed};
 use super::{File, create, remove, rename, sync_dir, temp_beside};
 use crate::error::{Error, Result};
 
@@ -14,13 +15,14 @@ pub struct Pending {
     path: PathBuf,
     temp: PathBuf,
     /// `None` once everything is written.
-    out: Option<BufWriter<File>>,
+    out: Option<Summed<BufWriter<File>>>,
     modified: Option<SystemTime>,
     mode: Option<u32>,
     done: bool,
 }
 
-/// Writes a file whole or not at all: what `fill` writes is durable before it has its name.
+/// Writes a file whole or not at all: what `fill` writes is durable, and reads back alike, before it
+/// has its name.
 pub fn write_atomic<F>(path: &Path, fill: F) -> Result<()>
 where
     F: FnOnce(&mut dyn Write) -> io::Result<()>,
@@ -34,7 +36,10 @@ impl Pending {
     /// Begins the file that will be `path`.
     pub fn create(path: &Path) -> Result<Self> {
         let temp = temp_beside(path);
-        let out = BufWriter::with_capacity(1 << 16, create(&temp)?);
+        let out = Summed {
+            out: BufWriter::with_capacity(1 << 16, create(&temp)?),
+            sum: Sum::default(),
+        };
         Ok(Self {
             path: path.to_path_buf(),
             temp,
@@ -64,10 +69,10 @@ impl Pending {
         self.mode = Some(mode);
     }
 
-    /// Makes what was written durable, and gives the file back to the system; nothing can be
-    /// added. It has its name only after [`Pending::finish`].
+    /// Makes what was written durable, reads it back, and gives the file back to the system; nothing
+    /// can be added. It has its name only after [`Pending::finish`].
     pub fn close(&mut self) -> Result<()> {
-        let Some(out) = self.out.take() else {
+        let Some(Summed { out, sum }) = self.out.take() else {
             return Ok(());
         };
         let file = out
@@ -77,7 +82,8 @@ impl Pending {
         self.mode.map_or(Ok(()), |mode| file.set_mode(mode))?;
         self.modified
             .map_or(Ok(()), |time| file.set_modified(time))?;
-        file.sync()
+        file.sync()?;
+        sum.require(&self.temp)
     }
 
     /// Makes it durable and gives it its name.
