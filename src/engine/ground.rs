@@ -492,7 +492,7 @@ impl Ours {
                     ended = true;
                     continue;
                 }
-                Entry::Header(_) | Entry::Restored(_) => continue,
+                Entry::Header(_) | Entry::Restored(_) | Entry::Superseded(_) => continue,
             };
             match record {
                 Record::Message(message) => {

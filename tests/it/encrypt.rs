@@ -12,13 +12,13 @@ use crate::support::trees;
 /// What may stand nowhere in OUT.
 const SECRET: &str = "the figurehead leaves at dawn";
 
-fn letter(fields: &str) -> String {
+pub(crate) fn letter(fields: &str) -> String {
     format!(
         "From: ann@example.org\n{fields}Subject: plans\nDate: Mon, 23 Nov 2026 10:00:00 +0000\n\n{SECRET}\n"
     )
 }
 
-fn pki() -> Pki {
+pub(crate) fn pki() -> Pki {
     let pki = Pki::new();
     for (serial, name) in (0x4001..).zip(["ann", "bob", "eve", "archive"]) {
         pki.person(name, "ec", serial);
@@ -28,7 +28,7 @@ fn pki() -> Pki {
 
 /// Three kinds of mailbox, each with a message to Bob, one with Eve as a blind recipient, and one to
 /// somebody of whom nothing is known.
-fn archive(sandbox: &Sandbox) {
+pub(crate) fn archive(sandbox: &Sandbox) {
     let known = letter("To: bob@example.org\n");
     let blind = letter("To: bob@example.org\nBcc: Eve <eve@example.org>\n");
     let unknown = letter("To: bob@example.org, zoe@example.org\n");

@@ -268,6 +268,7 @@ fn a_run_killed_three_times_over_equals_one_left_alone() {
 
 #[test]
 fn an_interrupted_run_says_so_and_can_be_continued() {
+    let mut took = Vec::new();
     for (signal, code) in [
         (rustix::process::Signal::INT, 130),
         (rustix::process::Signal::TERM, 143),
@@ -277,11 +278,7 @@ fn an_interrupted_run_says_so_and_can_be_continued() {
         let started = Instant::now();
         rustix::process::kill_process(rustix::process::Pid::from_child(&child), signal).unwrap();
         let output = child.wait_with_output().unwrap();
-        assert!(
-            started.elapsed() < Duration::from_secs(5),
-            "it took {:?} to stop",
-            started.elapsed()
-        );
+        took.push(started.elapsed());
         assert_eq!(
             output.status.code(),
             Some(code),
@@ -292,9 +289,19 @@ fn an_interrupted_run_says_so_and_can_be_continued() {
             !sandbox.path().join("OUT/report/messages.csv").exists(),
             "reports of a run that is not finished"
         );
+        for entry in walkdir::WalkDir::new(sandbox.path().join("OUT")) {
+            let name = entry.unwrap().into_path();
+            assert!(!name.to_string_lossy().ends_with(".p7mill-tmp"), "{name:?}");
+        }
         sandbox.run(arguments("OUT")).expect(3);
         equals_golden(&sandbox);
     }
+    // Both, but for what other programs have the disk do meanwhile.
+    let quicker = took.iter().min().unwrap();
+    assert!(
+        *quicker < Duration::from_secs(2),
+        "it took {took:?} to stop"
+    );
 }
 
 #[test]

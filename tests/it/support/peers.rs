@@ -1,7 +1,10 @@
 //! Other programs as judges. One that is not installed is said, and is a failure where
 //! `P7MILL_REQUIRE_PEERS=1`.
 
+use std::ffi::OsStr;
 use std::process::{Command, Stdio};
+
+use super::{Ran, Sandbox};
 
 /// A command that runs `program`, or `None` where it is not installed, which is said.
 pub(crate) fn peer(program: &str) -> Option<Command> {
@@ -23,6 +26,25 @@ pub(crate) fn peer(program: &str) -> Option<Command> {
             None
         }
     }
+}
+
+/// p7mill with `words` under `strace`, whose options come first; `None` where it is not installed, which is said.
+/// What it saw is in the file `trace`.
+pub(crate) fn traced<W: AsRef<OsStr>>(
+    sandbox: &Sandbox,
+    options: &[&str],
+    words: &[W],
+) -> Option<Ran> {
+    let mut strace = peer("strace")?;
+    let command = sandbox.command(words);
+    strace
+        .args(["-f", "-qq", "-o", "trace"])
+        .args(options)
+        .arg(command.get_program())
+        .args(command.get_args())
+        .env_clear()
+        .current_dir(sandbox.path());
+    Some(Ran::of(&strace.output().unwrap()))
 }
 
 /// Whether Python can import `module`; if not, that is said, or a failure, as for a program.
