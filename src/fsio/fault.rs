@@ -81,9 +81,6 @@ struct Disk {
     keeps: bool,
     made: Vec<Made>,
     failure: Option<Failure>,
-    /// How many files that are about to get their name go well before one is damaged.
-    damages: Option<usize>,
-    damaged: Option<PathBuf>,
     seen: usize,
     failed: usize,
 }
@@ -112,34 +109,6 @@ pub(crate) fn failing<T>(failure: Failure, work: impl FnOnce() -> T) -> (T, Opti
     let (done, disk) = on(disk, work);
     let failed = disk.failed > 0;
     (done, failed.then_some(disk.made))
-}
-
-/// Does `work` on a disk that flips a bit of a file before it has its name, of the first such file
-/// after so many; gives which one.
-pub(crate) fn damaging<T>(after: usize, work: impl FnOnce() -> T) -> (T, Option<PathBuf>) {
-    let disk = Disk {
-        damages: Some(after),
-        ..Disk::default()
-    };
-    let (done, disk) = on(disk, work);
-    (done, disk.damaged)
-}
-
-/// Flips a bit in the middle.
-fn damage(path: &Path) -> bool {
-    use std::os::unix::fs::FileExt as _;
-    let file = std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path);
-    let file = file.unwrap();
-    let middle = file.metadata().unwrap().len() / 2;
-    let mut byte = [0];
-    let any = file.read_at(&mut byte, middle).unwrap() == 1;
-    if any {
-        file.write_at(&[byte[0] ^ 4], middle).unwrap();
-    }
-    any
 }
 
 fn on<T>(disk: Disk, work: impl FnOnce() -> T) -> (T, Disk) {
@@ -188,20 +157,6 @@ impl Disk {
                 self.failed += 1;
                 self.keeps = true;
                 return Err(failure.error.into());
-            }
-        }
-        let whole = match &made {
-            Made::Sync(path) => Some(path),
-            Made::Rename(path, _) if path.parent().is_some_and(|dir| dir.ends_with("tmp")) => {
-                Some(path)
-            }
-            _ => None,
-        };
-        if let (Some(path), Some(left), None) = (whole, self.damages, &self.damaged) {
-            if left > 0 {
-                self.damages = Some(left - 1);
-            } else if damage(path) {
-                self.damaged = Some(path.clone());
             }
         }
         if self.keeps {

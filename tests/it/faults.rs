@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::peers::{peer, traced};
 use crate::support::table::rows;
@@ -19,7 +21,6 @@ fn text(n: usize) -> String {
     text
 }
 
-/// Red when the first unreadable page ends the mailbox, and when what stands for it is delivered.
 #[test]
 fn a_bad_sector_in_an_mbox_costs_the_messages_in_it_and_no_other() {
     let sandbox = Sandbox::new();
@@ -160,7 +161,6 @@ const FORBIDDEN: &str = "?open,openat,?openat2,?creat,?rename,?renameat,renameat
     utimensat,?futimesat,setxattr,lsetxattr,fsetxattr,removexattr,lremovexattr,fremovexattr,write,pwrite64,writev,pwritev,pwritev2,\
     copy_file_range,sendfile,splice,fallocate";
 
-/// Red when an mbox is opened for reading and writing, as a lock would ask for.
 #[test]
 fn no_call_that_changes_anything_reaches_a_source() {
     let sandbox = Sandbox::new();
@@ -202,10 +202,23 @@ fn no_call_that_changes_anything_reaches_a_source() {
     }
 }
 
-/// Red when a locked mailbox is waited for without a look at the signal, and without a second way.
+/// Waits until a run has taken SIGINT over: before, it ends it as it ends any program.
+fn until_it_listens(run: &Child) {
+    let listens = || {
+        let status = fs::read_to_string(format!("/proc/{}/status", run.id())).unwrap();
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = u64::from_str_radix(caught.unwrap().trim(), 16).unwrap();
+        caught & 1 << (Signal::INT.as_raw() - 1) != 0
+    };
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !listens() {
+        assert!(Instant::now() < deadline, "it takes no signal over");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn a_signal_ends_the_wait_for_a_locked_mailbox_and_a_second_one_ends_everything() {
-    use rustix::process::{Pid, Signal, kill_process};
     let sandbox = Sandbox::new();
     let message = format!("From a@example.org Mon Nov 23 09:00:00 2015\n{}\n", text(3));
     sandbox.write("A/box.mbox", &message);
@@ -217,7 +230,8 @@ fn a_signal_ends_the_wait_for_a_locked_mailbox_and_a_second_one_ends_everything(
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        std::thread::sleep(Duration::from_millis(1500));
+        until_it_listens(&child);
+        std::thread::sleep(Duration::from_secs(1));
         assert_eq!(child.try_wait().unwrap(), None, "it waits");
         let began = Instant::now();
         kill_process(Pid::from_child(&child), signal).unwrap();
@@ -239,7 +253,8 @@ fn a_signal_ends_the_wait_for_a_locked_mailbox_and_a_second_one_ends_everything(
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    std::thread::sleep(Duration::from_secs(1));
+    let open = child.stdin.take();
+    until_it_listens(&child);
     let pid = Pid::from_child(&child);
     kill_process(pid, Signal::INT).unwrap();
     std::thread::sleep(Duration::from_millis(500));
@@ -247,6 +262,7 @@ fn a_signal_ends_the_wait_for_a_locked_mailbox_and_a_second_one_ends_everything(
     let began = Instant::now();
     kill_process(pid, Signal::INT).unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(130));
+    drop(open);
     assert!(
         began.elapsed() < Duration::from_secs(1),
         "{:?}",
@@ -254,7 +270,6 @@ fn a_signal_ends_the_wait_for_a_locked_mailbox_and_a_second_one_ends_everything(
     );
 }
 
-/// Red when nothing is synced before it is noted: then the run says that all is well.
 #[test]
 fn a_run_on_a_disk_that_is_really_full_says_so_and_is_completed_when_there_is_room() {
     let sandbox = Sandbox::new();

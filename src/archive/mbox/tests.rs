@@ -530,7 +530,6 @@ impl Input for Patchy {
     }
 }
 
-/// Red when messages with a hole in them are given, and when the first one ends the mailbox.
 #[test]
 fn where_a_disk_fails_the_messages_that_are_whole_are_read() {
     let mut whole = Vec::new();

@@ -5,7 +5,7 @@ use rustix::io::Errno;
 
 use super::disk::{Ground, is_temporary, is_whole, some_of};
 use super::*;
-use crate::fsio::fault::{Failure, Made, damaging, failing};
+use crate::fsio::fault::{Failure, Made, failing};
 use crate::fsio::power::{Image, lay_out};
 
 /// What happens on the disk that fails.
@@ -154,39 +154,4 @@ fn putting_originals_back_on_a_disk_that_is_full_or_broken_can_be_done_again() {
         after: ground.golden.clone(),
     };
     sweep(&ground, &work);
-}
-
-/// Red when a file is not read back before it has its name, and when a mailbox is not afterwards.
-#[test]
-#[expect(clippy::print_stdout, reason = "how much was tried is told")]
-fn what_is_damaged_before_it_has_its_name_is_noticed() {
-    let mut ground = Ground::new(12, true);
-    let (mut reported, mut refused) = (0, 0);
-    for after in 0.. {
-        lay_out(&ground.disk(), &Image::new());
-        let (done, damaged) = damaging(after, || ground.run());
-        let Some(path) = damaged else { break };
-        let name = path.display();
-        match done {
-            // Mail, which is read back when its mailbox has its name.
-            Ok(_) => {
-                let sources = std::fs::read_to_string(ground.out().join("report/sources.csv"));
-                let sources = sources.unwrap();
-                assert!(sources.contains("read back"), "{name}: {sources}");
-                reported += 1;
-                ground.job.start_over = true;
-            }
-            Err(Error::Damaged { .. }) => {
-                let before = Image::new();
-                assert_eq!(ground.halves(&before, &ground.golden), [""; 0], "{name}");
-                refused += 1;
-            }
-            Err(error) => panic!("{name}: {error}"),
-        }
-        ground.run().unwrap();
-        ground.job.start_over = false;
-        assert_eq!(ground.differs_from_golden(), None, "{name}");
-    }
-    println!("{reported} damaged messages, {refused} other damaged files");
-    assert!(reported > 8 && refused > 15);
 }
