@@ -492,7 +492,10 @@ impl Ours {
                     ended = true;
                     continue;
                 }
-                Entry::Header(_) | Entry::Restored(_) | Entry::Superseded(_) => continue,
+                Entry::Header(_)
+                | Entry::Restored(_)
+                | Entry::Superseded(_)
+                | Entry::Retried(_) => continue,
             };
             match record {
                 Record::Message(message) => {
