@@ -548,6 +548,38 @@ fn standard_input_is_one_message_or_an_mbox() {
     assert!(matches!(read(&vec![b'x'; 200_000]), Err(Error::Usage(_))));
 }
 
+/// Whether it is in memory or not: quoted, its lengths made true, ended so that the next is found.
+#[test]
+fn a_large_message_is_changed_as_one_in_memory_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "x".repeat(3 << 20);
+    let large = format!("{FROM}Lines: 1\nA: b\n\n{text}\n\n{FROM}A: c\n\n");
+    put(&dir.path().join("box"), large.as_bytes());
+    let mailbox = Mailbox::new("box".into(), dir.path().join("box"), Kind::Mbox);
+    let edits = [
+        Piece::Source(0..15),
+        Piece::Owned(b"\nFrom here\n".to_vec()),
+        Piece::Source(20..1000),
+        Piece::Owned(b"\n>From there".to_vec()),
+    ];
+    let written = [1000, 100 << 20].map(|message_bytes| {
+        let out = dir.path().join(message_bytes.to_string());
+        let mut writer = MailboxWriter::open(&out, &out.join("p"), &mailbox, None).unwrap();
+        let limits = Limits {
+            message_bytes,
+            ..Limits::default()
+        };
+        let raw = mailbox.messages(&limits).unwrap().next().unwrap().unwrap();
+        assert_eq!(raw.content.bytes().is_none(), message_bytes == 1000);
+        writer.append(&raw, Some(&edits), &mut |_| {}).unwrap();
+        writer.finish().unwrap();
+        fs::read(out.join("box")).unwrap()
+    });
+    assert_eq!(written[0], written[1]);
+    assert!(memchr::memmem::find(&written[0], b"\n>From here\n").is_some());
+    assert!(written[0].ends_with(b"\n>>From there\n\n"));
+}
+
 #[test]
 fn a_large_message_is_streamed_through() {
     let dir = tempfile::tempdir().unwrap();
