@@ -42,7 +42,6 @@ fn twice(sandbox: &Sandbox, line: &str) -> Option<i32> {
     small.code
 }
 
-/// Red when the trailing line of a body, or the text behind base64, is told by what was left out.
 #[test]
 fn the_sample_comes_out_alike_in_pieces_and_in_memory() {
     let sandbox = sample::fresh();
@@ -235,8 +234,6 @@ impl Mail {
     }
 }
 
-/// Red when a signature's digest is that of what was kept, when a `From ` line at the seam of two pieces
-/// is not quoted, when lengths are those of what was kept.
 #[test]
 fn large_messages_come_out_alike_in_pieces_and_in_memory() {
     let mail = Mail::new();

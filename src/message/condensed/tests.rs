@@ -39,8 +39,6 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    /// Red when a line may be cut at its first byte, or when a boundary is looked for only where a piece
-    /// of the input begins.
     #[test]
     fn it_has_the_parts_of_the_whole(lines in proptest::collection::vec(line(), 1..30), message in any::<bool>()) {
         let bytes = lines.concat();
@@ -89,7 +87,6 @@ fn a_long_body_is_left_out_and_read_where_it_lies() {
     assert!(bytes.starts_with(known.head(usize::MAX)));
 }
 
-/// Red when a line may be cut whose first byte is a hyphen.
 #[test]
 fn no_boundary_comes_about_where_bytes_were_left_out() {
     for cut in 2_040..2_060 {

@@ -52,7 +52,6 @@ fn text() -> impl Strategy<Value = Vec<u8>> {
 }
 
 proptest! {
-    /// Red when the beginning of a line is taken for one at the seam of two pieces.
     #[test]
     fn a_body_decodes_alike_in_one_piece_and_in_many(body in text(), cuts in proptest::collection::vec(0_usize..90, 0..12)) {
         for encoding in [Encoding::Base64, Encoding::QuotedPrintable, Encoding::Identity] {
