@@ -2,8 +2,8 @@
 //!
 //! OpenSSL validates paths (RFC 5280 §6), but it builds exactly one: where several authorities
 //! have one name it may take the wrong one and report a bad signature. So the candidates are
-//! sought here ([`graph`]), and only issuers whose signature holds are handed over; OpenSSL then judges
-//! constraints, critical extensions and times among them ([`ask`]).
+//! sought here (`graph`), and only issuers whose signature holds are handed over; OpenSSL then judges
+//! constraints, critical extensions and times among them (`ask`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
