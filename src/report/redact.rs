@@ -475,7 +475,6 @@ mod tests {
         assert_eq!(path, format!("mail/{one}/cur"));
     }
 
-    /// Red when `unquoted` takes fewer characters than RFC 5322 has, or `quoted` none.
     #[test]
     fn every_local_part_is_hidden_whole() {
         let redactor = redactor();
@@ -506,7 +505,6 @@ mod tests {
         assert!(!comma.concern("zz,zz@example.org").contains("zz"));
     }
 
-    /// Red when `--` is no end of options, or `--redact` and `--keys` are paths as any others.
     #[test]
     fn a_command_line_shows_what_was_hidden_and_no_path() {
         let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
@@ -531,7 +529,6 @@ mod tests {
         );
     }
 
-    /// Red when a certificate's CA flag alone makes its owner an authority.
     #[test]
     fn whoever_has_an_address_or_signed_is_a_person() {
         use crate::cert::testing::{Pki, Spec};

@@ -89,7 +89,6 @@ fn the_page_is_whole_and_says_what_summary_json_says() {
     }
 }
 
-/// Red when a command that wraps mail judges it, or forgets what was signed before.
 #[test]
 fn who_wraps_mail_lists_the_signatures_that_were_there_and_judges_none() {
     if !has("openssl") {
@@ -128,7 +127,6 @@ fn who_wraps_mail_lists_the_signatures_that_were_there_and_judges_none() {
     }
 }
 
-/// Red when only messages that failed count for a locked file.
 #[test]
 fn whoever_only_looks_says_the_same_of_a_locked_key_everywhere() {
     let sandbox = Sandbox::with_sample();

@@ -375,7 +375,6 @@ fn an_attached_original_lends_nothing_to_what_is_written_around_it() {
     assert_eq!(signatures[0].at("part"), "1");
 }
 
-/// Red when the claim is lost with the content, or counts without it.
 #[test]
 fn a_time_is_shown_and_no_clock_where_what_was_signed_is_missing() {
     let without = object("signed-data", &signed(TEXT, "olga", ""));

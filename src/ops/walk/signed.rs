@@ -474,8 +474,6 @@ mod tests {
         assert_eq!(refused(&nested(2), limits), None);
     }
 
-    /// Red when a message that is one part has its section from that part alone, or when numbers
-    /// that start anew within a layer are not told from those around it.
     #[test]
     fn every_judged_message_has_a_section_of_its_own() {
         let signed = String::from_utf8(nested(1)).unwrap();
