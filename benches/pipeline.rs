@@ -15,14 +15,14 @@ use std::sync::Arc;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use openssl::cms::{CMSOptions, CmsContentInfo};
 use p7mill::archive::{self, Content};
-use p7mill::cert::{CertCache, Certificate, Pool};
+use p7mill::cert::Certificate;
 use p7mill::crypto::SecretKey;
 use p7mill::crypto::cipher::ContentCipher;
-use p7mill::keys::{KeyRing, MessageSecrets, Passphrases};
+use p7mill::keys::{KeyRing, Passphrases};
 use p7mill::limits::Limits;
 use p7mill::message::headers::LineEnding;
 use p7mill::message::transfer;
-use p7mill::ops::{self, Clock, Context, Input, Opening, Plan, Task};
+use p7mill::ops::{self, Context, Input, Opening, Task};
 use p7mill::smime::seal;
 
 fn sample(name: &str) -> PathBuf {
@@ -33,25 +33,9 @@ fn sample(name: &str) -> PathBuf {
 
 fn context(open: Opening, recipients: Vec<Arc<Certificate>>) -> Context {
     let keyring = KeyRing::load(&[sample("keys")], &mut Passphrases::default()).unwrap();
-    let mut pool = Pool::new();
-    for certificate in keyring.certificates() {
-        pool.add(certificate.clone());
-    }
-    Context {
-        plan: Plan {
-            task: Task::Mill(open),
-            recipients: recipients.into_iter().map(Into::into).collect(),
-            cipher: ContentCipher::Aes256Gcm,
-            open_unaddressed: false,
-        },
-        keyring,
-        secrets: MessageSecrets::default(),
-        pool,
-        cache: CertCache::new(),
-        limits: Limits::default(),
-        now: 1_700_000_000,
-        clock: Clock::Received,
-    }
+    let mut context = Context::new(Task::Mill(open), keyring, 1_700_000_000);
+    context.plan.recipients = recipients.into_iter().map(Into::into).collect();
+    context
 }
 
 fn messages() -> Vec<Vec<u8>> {
@@ -83,11 +67,8 @@ fn of_form(form: &str) -> Vec<u8> {
 
 fn input(bytes: &[u8]) -> Input<'_> {
     Input {
-        bytes,
         received: Some(1_300_000_000),
-        quoting: false,
-        cms: false,
-        large: None,
+        ..Input::of(bytes)
     }
 }
 

@@ -25,34 +25,16 @@
 //! message; a [`Job`](engine::Job) says which mail to run over, and where to write.
 //!
 //! ```
-//! use p7mill::cert::{CertCache, Pool, Trust, load_certificates};
-//! use p7mill::crypto::cipher::ContentCipher;
+//! use p7mill::cert::{Trust, load_certificates};
 //! use p7mill::engine::{self, Job, Silent};
-//! use p7mill::keys::{KeyRing, MessageSecrets, Passphrases};
-//! use p7mill::limits::Limits;
-//! use p7mill::ops::{Clock, Context, Opening, Plan, Task};
+//! use p7mill::keys::{KeyRing, Passphrases};
+//! use p7mill::ops::{Context, Opening, Task};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
 //! # let out = folder.path().join("OUT");
 //! let keyring = KeyRing::load(&["sample-data/keys".into()], &mut Passphrases::default())?;
-//! let mut pool = Pool::new();
-//! pool.extend(keyring.certificates().iter().cloned());
-//! let context = Context {
-//!     plan: Plan {
-//!         task: Task::Mill(Opening::Decrypt),
-//!         recipients: Vec::new(),
-//!         cipher: ContentCipher::Aes256Gcm,
-//!         open_unaddressed: false,
-//!     },
-//!     keyring,
-//!     secrets: MessageSecrets::default(),
-//!     pool,
-//!     cache: CertCache::new(),
-//!     limits: Limits::default(),
-//!     now: 1_795_392_000,
-//!     clock: Clock::Received,
-//! };
+//! let context = Context::new(Task::Mill(Opening::Decrypt), keyring, 1_795_392_000);
 //! let job = Job {
 //!     roots: vec!["sample-data/archive".into()],
 //!     out: Some(out.clone()),

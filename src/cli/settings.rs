@@ -228,14 +228,13 @@ impl Settings {
             info,
             told,
         };
-        let plan = Plan {
-            task,
-            recipients,
-            cipher: one_cipher,
-            open_unaddressed,
-        };
         let context = ops::Context {
-            plan,
+            plan: Plan {
+                task,
+                recipients,
+                cipher: one_cipher,
+                open_unaddressed,
+            },
             keyring,
             secrets,
             pool,

@@ -512,13 +512,7 @@ fn entity(
         if expected.is_empty() {
             return Ok(entity);
         }
-        let input = Input {
-            bytes: &entity,
-            received: None,
-            quoting: false,
-            cms: false,
-            large: None,
-        };
+        let input = Input::of(&entity);
         let inside = walk::message(context, &input, Opening::Keep);
         if all_intact(expected.iter().cloned(), &inside.findings) {
             return Ok(entity);

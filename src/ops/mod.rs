@@ -57,6 +57,31 @@ pub struct Context {
     pub clock: Clock,
 }
 
+impl Context {
+    /// What is done with these keys and at this time (Unix seconds) where nothing else is asked for:
+    /// their certificates are known, chains are judged at the time of arrival, and what is encrypted anew
+    /// is AES-256-GCM, for nobody yet.
+    pub fn new(task: Task, keyring: KeyRing, now: i64) -> Self {
+        let mut pool = Pool::new();
+        pool.extend(keyring.certificates().iter().cloned());
+        Self {
+            plan: Plan {
+                task,
+                recipients: Vec::new(),
+                cipher: ContentCipher::Aes256Gcm,
+                open_unaddressed: false,
+            },
+            keyring,
+            secrets: MessageSecrets::default(),
+            pool,
+            cache: CertCache::new(),
+            limits: Limits::default(),
+            now,
+            clock: Clock::Received,
+        }
+    }
+}
+
 /// The time a chain is judged at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clock {
@@ -398,13 +423,7 @@ mod tests {
     use super::*;
 
     fn stamped(bytes: &[u8], edits: Vec<Piece>) -> Vec<u8> {
-        let input = Input {
-            bytes,
-            received: None,
-            quoting: false,
-            cms: false,
-            large: None,
-        };
+        let input = Input::of(bytes);
         let mut outcome = Outcome {
             edits: Some(edits),
             ..Outcome::default()
@@ -441,13 +460,7 @@ mod tests {
             assert_eq!(stamped(bytes, whole), bytes);
         }
         let mut untouched = Outcome::default();
-        let input = Input {
-            bytes: b"Subject: x\n\n",
-            received: None,
-            quoting: false,
-            cms: false,
-            large: None,
-        };
+        let input = Input::of(b"Subject: x\n\n");
         stamp(&mut untouched, &input);
         assert!(untouched.edits.is_none());
     }

@@ -319,12 +319,12 @@ fn prove(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cert::CertCache;
+
     use crate::cert::testing::{MID_2021, Pki, Spec};
-    use crate::crypto::cipher::ContentCipher;
-    use crate::keys::{MessageSecrets, Passphrases};
-    use crate::limits::Limits;
-    use crate::ops::{Clock, Plan, Task};
+
+    use crate::keys::Passphrases;
+
+    use crate::ops::{Clock, Task};
     use crate::smime::sign::CAPABILITIES;
 
     const AUTUMN_2021: i64 = MID_2021 + 270 * 86_400;
@@ -343,19 +343,9 @@ mod tests {
         let trust = Trust::new([pki.load("root")]);
         let task = Signing::new(&keyring, &pool, &trust, None, Form::Detached, CAPABILITIES);
         Context {
-            plan: Plan {
-                task: Task::Sign(task),
-                recipients: Vec::new(),
-                cipher: ContentCipher::Aes256Gcm,
-                open_unaddressed: false,
-            },
-            keyring,
-            secrets: MessageSecrets::default(),
             pool,
-            cache: CertCache::new(),
-            limits: Limits::default(),
-            now: MID_2021,
             clock: Clock::Now,
+            ..Context::new(Task::Sign(task), keyring, MID_2021)
         }
     }
 
@@ -425,23 +415,16 @@ mod tests {
         }
         let mut context = context(&pki, &["ann", "bob"]);
         let letter = b"From: ann@example.com\nSubject: x\n\nThe text.\n";
-        let input = |bytes| Input {
-            bytes,
-            received: None,
-            quoting: false,
-            cms: false,
-            large: None,
-        };
         let Task::Sign(signing) = &context.plan.task else {
             unreachable!()
         };
         let [ann, bob] = ["ann@example.com", "bob@example.com"]
             .map(|address| signing.choose(&context, address).unwrap());
-        let signed = message(&context, signing, &input(letter));
+        let signed = message(&context, signing, &Input::of(letter));
         let edits = signed.edits.unwrap();
-        let nothing = plain(&input(letter));
+        let nothing = plain(&Input::of(letter));
         let proves = |context: &Context, before: &Outcome, signer, edits: &[rewrite::Piece]| {
-            prove(context, &input(letter), before, signer, edits).is_ok()
+            prove(context, &Input::of(letter), before, signer, edits).is_ok()
         };
         assert!(proves(&context, &nothing, &ann, &edits));
         assert!(!proves(&context, &nothing, &bob, &edits), "another's");
@@ -462,7 +445,7 @@ mod tests {
         assert!(!proves(&context, &nothing, &ann, &altered), "broken");
         // A signature that was there before and is not there after.
         let written = rewrite::apply(letter, &edits);
-        let before = walk::message(&context, &input(&written), Opening::Keep);
+        let before = walk::message(&context, &Input::of(&written), Opening::Keep);
         assert!(intact(&before.findings, 0).is_some());
         let inner = Outcome {
             findings: super::super::outcome::Findings {

@@ -351,11 +351,8 @@ fn our_answer(object: &Object, ring: &KeyRing) -> Option<(bool, Answer)> {
         cms::Content::Signed(_) => {
             let context = targets::context(Opening::Keep);
             let input = Input {
-                bytes: &object.message,
-                received: None,
                 quoting: true,
-                cms: false,
-                large: None,
+                ..Input::of(&object.message)
             };
             let outcome = ops::process(&context, &input);
             let first = outcome.findings.signatures.first()?;

@@ -5,12 +5,10 @@ use std::sync::Arc;
 
 use super::*;
 use crate::cert::testing::{MID_2021, Pki, Spec};
-use crate::cert::{CertCache, Pool};
 use crate::cms::{self, Content, Originator, RecipientInfo, parameters};
 use crate::crypto::ec::KeyAgreement;
-use crate::keys::{KeyRing, MessageSecrets, Passphrases};
-use crate::limits::Limits;
-use crate::ops::{self, Clock, Plan, Task};
+use crate::keys::{KeyRing, Passphrases};
+use crate::ops::{self, Task};
 
 fn pki() -> (Pki, Arc<Certificate>) {
     let pki = Pki::new();
@@ -28,31 +26,9 @@ fn keyring(pki: &Pki, names: &[&str]) -> KeyRing {
 }
 
 fn context(task: Task, keyring: KeyRing, recipients: Vec<Recipient>) -> Context {
-    Context {
-        plan: Plan {
-            task,
-            recipients,
-            cipher: ContentCipher::Aes256Gcm,
-            open_unaddressed: false,
-        },
-        keyring,
-        secrets: MessageSecrets::default(),
-        pool: Pool::new(),
-        cache: CertCache::new(),
-        limits: Limits::default(),
-        now: MID_2021,
-        clock: Clock::Received,
-    }
-}
-
-fn input(bytes: &[u8]) -> Input<'_> {
-    Input {
-        bytes,
-        received: None,
-        quoting: false,
-        cms: false,
-        large: None,
-    }
+    let mut context = Context::new(task, keyring, MID_2021);
+    context.plan.recipients = recipients;
+    context
 }
 
 /// Numbers that are the same in every run (Knuth's generator).
@@ -130,10 +106,10 @@ fn ten_thousand_bodies_come_back_byte_for_byte() {
         message += ending;
         let message = [message.into_bytes(), body.clone()].concat();
 
-        let sealed = ops::process(&ciphers[round % 2], &input(&message));
+        let sealed = ops::process(&ciphers[round % 2], &Input::of(&message));
         assert_eq!(sealed.findings.messages[0].action, Action::Encrypted);
         let written = rewrite::apply(&message, &sealed.edits.unwrap());
-        let opened = ops::process(&decrypting, &input(&written));
+        let opened = ops::process(&decrypting, &Input::of(&written));
         assert_eq!(
             opened.findings.messages[0].action,
             Action::Decrypted,
@@ -247,7 +223,7 @@ fn whoever_is_not_known_is_named_and_nothing_is_written() {
         ("To: undisclosed-recipients:;\n", "no-addressees", &[]),
         ("To: ann@example.com, bob\n", "recipient-unreadable", &[]),
     ] {
-        let outcome = ops::process(&context, &input(&addressed(fields)));
+        let outcome = ops::process(&context, &Input::of(&addressed(fields)));
         let root = &outcome.findings.messages[0];
         assert_eq!(
             (root.action, root.reason.as_deref()),
@@ -257,7 +233,7 @@ fn whoever_is_not_known_is_named_and_nothing_is_written() {
         assert_eq!(root.concerns, concerns, "{fields}");
         assert!(outcome.edits.is_none() && outcome.copies.is_empty());
     }
-    let known = ops::process(&context, &input(&addressed("To: Ann@Example.com\n")));
+    let known = ops::process(&context, &Input::of(&addressed("To: Ann@Example.com\n")));
     assert_eq!(known.findings.messages[0].action, Action::Encrypted);
 }
 
@@ -275,7 +251,7 @@ fn a_blind_recipient_is_in_no_other_message() {
     }
     let context = to_recipients(directory);
     let message = addressed("To: ann@example.com\nBcc: Bob <bob@example.com>,\n eve@example.com\n");
-    let outcome = ops::process(&context, &input(&message));
+    let outcome = ops::process(&context, &Input::of(&message));
     let written: Vec<_> = outcome
         .edits
         .iter()
@@ -333,9 +309,9 @@ fn what_is_encrypted_stays_as_it_is() {
     let task = Task::Encrypt(Encrypting::default());
     let context = context(task, KeyRing::default(), vec![ann.into()]);
     let message = addressed("To: ann@example.com\n");
-    let first = ops::process(&context, &input(&message));
+    let first = ops::process(&context, &Input::of(&message));
     let written = rewrite::apply(&message, &first.edits.unwrap());
-    let again = ops::process(&context, &input(&written));
+    let again = ops::process(&context, &Input::of(&written));
     assert_eq!(again.findings.messages[0].action, Action::Kept);
     assert!(again.edits.is_none());
 }

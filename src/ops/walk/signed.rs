@@ -390,37 +390,19 @@ fn is_no_mail(content_type: cms::Oid<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cert::{CertCache, Pool};
-    use crate::crypto::cipher::ContentCipher;
-    use crate::keys::{KeyRing, MessageSecrets};
+
+    use crate::keys::KeyRing;
     use crate::limits::Limits;
     use crate::ops::outcome::Findings;
-    use crate::ops::{Clock, Context, Input, Opening, Plan, Task, process};
+    use crate::ops::{Clock, Context, Input, Opening, Task, process};
 
     fn findings(bytes: &[u8], limits: Limits) -> Findings {
         let context = Context {
-            plan: Plan {
-                task: Task::Mill(Opening::Keep),
-                recipients: Vec::new(),
-                cipher: ContentCipher::Aes256Gcm,
-                open_unaddressed: false,
-            },
-            keyring: KeyRing::default(),
-            secrets: MessageSecrets::default(),
-            pool: Pool::new(),
-            cache: CertCache::new(),
             limits,
-            now: 0,
             clock: Clock::Now,
+            ..Context::new(Task::Mill(Opening::Keep), KeyRing::default(), 0)
         };
-        let input = Input {
-            bytes,
-            received: None,
-            quoting: false,
-            cms: false,
-            large: None,
-        };
-        process(&context, &input).findings
+        process(&context, &Input::of(bytes)).findings
     }
 
     /// What the message comes to: its outcome and the reason.

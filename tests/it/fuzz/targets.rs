@@ -6,18 +6,18 @@ use std::io::Write as _;
 use std::sync::{Arc, OnceLock};
 
 use p7mill::archive::{self, Content, Kind, Mailbox, RawMessage};
-use p7mill::cert::{CertCache, Certificate, ChainJudge, Pool, Trust, load_certificates};
+use p7mill::cert::{Certificate, ChainJudge, Pool, Trust, load_certificates};
 use p7mill::cms::ber::{Reader, Tlv, tag};
 use p7mill::cms::{self, Attributes, Octets, RecipientInfo, SignerInfo, oid, parameters};
 use p7mill::crypto::cipher::ContentCipher;
 use p7mill::crypto::digest::sha256;
 use p7mill::engine::journal::Journal;
-use p7mill::keys::{KeyFileStatus, KeyRing, MessageSecrets, Passphrases};
+use p7mill::keys::{KeyFileStatus, KeyRing, Passphrases};
 use p7mill::limits::{Budget, Limits};
 use p7mill::message::headers::Headers;
 use p7mill::message::{decode, parts, rewrite, transfer};
 use p7mill::ops::outcome::{Action, ContentIntegrity, Outcome};
-use p7mill::ops::{self, Clock, Context, Input, Opening, Plan, Task};
+use p7mill::ops::{self, Context, Input, Opening, Task};
 use p7mill::smime::find;
 
 /// The names that [`check`] knows.
@@ -272,11 +272,8 @@ fn object(data: &[u8]) {
         }
     }
     let input = Input {
-        bytes: data,
-        received: None,
-        quoting: false,
         cms: true,
-        large: None,
+        ..Input::of(data)
     };
     let outcome = processed(&input);
     let [finding, ..] = &outcome.findings.messages[..] else {
@@ -330,11 +327,8 @@ fn sealed_by_others() -> &'static Vec<[u8; 32]> {
             .iter()
             .filter_map(|(_, bytes)| {
                 let input = Input {
-                    bytes,
-                    received: None,
-                    quoting: false,
                     cms: true,
-                    large: None,
+                    ..Input::of(bytes)
                 };
                 let outcome = ops::process(decrypting(), &input);
                 outcome
@@ -353,11 +347,9 @@ fn written(input: &Input<'_>, outcome: &Outcome) -> Vec<u8> {
 /// A whole message.
 fn message(data: &[u8]) {
     processed(&Input {
-        bytes: data,
         received: Some(1_600_000_000),
         quoting: true,
-        cms: false,
-        large: None,
+        ..Input::of(data)
     });
 }
 
@@ -590,21 +582,7 @@ pub(crate) fn context(opening: Opening) -> Context {
         .cloned()
         .map(Into::into)
         .collect();
-    let mut pool = Pool::new();
-    pool.extend(keyring.certificates().iter().cloned());
-    Context {
-        plan: Plan {
-            task: Task::Mill(opening),
-            recipients,
-            cipher: ContentCipher::Aes256Gcm,
-            open_unaddressed: false,
-        },
-        keyring,
-        secrets: MessageSecrets::default(),
-        pool,
-        cache: CertCache::new(),
-        limits: Limits::default(),
-        now: 1_795_392_000,
-        clock: Clock::Received,
-    }
+    let mut context = Context::new(Task::Mill(opening), keyring, 1_795_392_000);
+    context.plan.recipients = recipients;
+    context
 }
