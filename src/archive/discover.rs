@@ -440,20 +440,14 @@ impl Walk<'_> {
 
     /// A mailbox, and the file as it lies that holds it.
     fn mailbox(&mut self, origin: Origin, mailbox: Mailbox, kind: String, bytes: u64) {
-        let name = mailbox.name.clone();
-        let status = FileStatus::Read;
-        self.met.push(Met {
-            sort: name.clone(),
-            rank: 0,
-            file: SourceFile {
-                name,
-                origin,
-                kind,
-                bytes,
-                status,
-            },
-            mailbox: Some(mailbox),
-        });
+        let file = SourceFile {
+            name: mailbox.name.clone(),
+            origin,
+            kind,
+            bytes,
+            status: FileStatus::Read,
+        };
+        self.meet(file, Some(mailbox));
     }
 
     fn unreadable(&mut self, path: PathBuf, name: String, why: ErrorKind) {
@@ -462,17 +456,22 @@ impl Walk<'_> {
     }
 
     fn file(&mut self, origin: Origin, name: String, kind: &str, bytes: u64, status: FileStatus) {
+        let file = SourceFile {
+            name,
+            origin,
+            kind: kind.to_owned(),
+            bytes,
+            status,
+        };
+        self.meet(file, None);
+    }
+
+    fn meet(&mut self, file: SourceFile, mailbox: Option<Mailbox>) {
         self.met.push(Met {
-            sort: name.clone(),
+            sort: file.name.clone(),
             rank: 0,
-            file: SourceFile {
-                name,
-                origin,
-                kind: kind.to_string(),
-                bytes,
-                status,
-            },
-            mailbox: None,
+            file,
+            mailbox,
         });
     }
 }

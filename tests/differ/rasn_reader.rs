@@ -7,7 +7,7 @@ use rasn::types::{Integer, ObjectIdentifier};
 use rasn_cms::{
     AuthEnvelopedData, CertificateChoices, CertificateSet, ContentInfo, DigestedData,
     EncryptedData, EnvelopedData, KeyAgreeRecipientIdentifier, RecipientIdentifier, RecipientInfo,
-    SignedData, SignerIdentifier,
+    RecipientInfos, SignedData, SignerIdentifier,
 };
 
 use crate::summary::{Read, Summary, digest, hex, serial};
@@ -48,12 +48,7 @@ fn inner(object: &[u8]) -> Read {
             let data: EnvelopedData = wrapped(content)?;
             summary.inner_type = Some(dotted(&data.encrypted_content_info.content_type));
             summary.content = digest(data.encrypted_content_info.encrypted_content.as_deref());
-            summary.recipients = data
-                .recipient_infos
-                .to_vec()
-                .into_iter()
-                .map(recipient)
-                .collect();
+            summary.recipients = recipients(&data.recipient_infos);
         }
         "1.2.840.113549.1.9.16.1.23" => {
             let data: AuthEnvelopedData = wrapped(content)?;
@@ -63,12 +58,7 @@ fn inner(object: &[u8]) -> Read {
                     .encrypted_content
                     .as_deref(),
             );
-            summary.recipients = data
-                .recipient_infos
-                .to_vec()
-                .into_iter()
-                .map(recipient)
-                .collect();
+            summary.recipients = recipients(&data.recipient_infos);
         }
         "1.2.840.113549.1.7.6" => {
             let data: EncryptedData = wrapped(content)?;
@@ -110,6 +100,10 @@ fn certificates(set: &CertificateSet) -> usize {
         .into_iter()
         .filter(|choice| matches!(choice, CertificateChoices::Certificate(_)))
         .count()
+}
+
+fn recipients(infos: &RecipientInfos) -> Vec<String> {
+    infos.to_vec().into_iter().map(recipient).collect()
 }
 
 fn recipient(info: &RecipientInfo) -> String {

@@ -361,6 +361,17 @@ fn a_run_killed_while_it_writes_another_format_goes_on() {
     }
 }
 
+/// An mbox of six messages, whose subjects are their numbers.
+fn six_letters(sandbox: &Sandbox) -> PathBuf {
+    let mut text = String::new();
+    for n in 1..=6 {
+        text.push_str(&format!(
+            "From a@example.org Mon Nov 23 09:00:00 2015\nFrom: a@example.org\nSubject: {n}\n\n{n}\n\n"
+        ));
+    }
+    sandbox.write("m.mbox", &text)
+}
+
 /// Red when the flag `S` stands for what is unseen.
 #[test]
 fn an_mh_folder_and_apple_mail_say_what_was_seen() {
@@ -368,13 +379,7 @@ fn an_mh_folder_and_apple_mail_say_what_was_seen() {
         return;
     }
     let sandbox = Sandbox::new();
-    let mut text = String::new();
-    for n in 1..=6 {
-        text.push_str(&format!(
-            "From a@example.org Mon Nov 23 09:00:00 2015\nFrom: a@example.org\nSubject: {n}\n\n{n}\n\n"
-        ));
-    }
-    let mbox = sandbox.write("m.mbox", &text);
+    let mbox = six_letters(&sandbox);
     let eml = sandbox.write("one.eml", "From: a@example.org\nSubject: apple\n\nx\n");
     let (mh, apple) = (sandbox.path().join("mh"), sandbox.path().join("apple"));
     fs::create_dir(&apple).unwrap();
@@ -535,13 +540,7 @@ fn single_messages_are_gathered_a_folder() {
         return;
     }
     let sandbox = Sandbox::new();
-    let mut text = String::new();
-    for n in 1..=6 {
-        text.push_str(&format!(
-            "From a@example.org Mon Nov 23 09:00:00 2015\nFrom: a@example.org\nSubject: {n}\n\n{n}\n\n"
-        ));
-    }
-    let mbox = sandbox.write("m.mbox", &text);
+    let mbox = six_letters(&sandbox);
     fs::create_dir(sandbox.path().join("a")).unwrap();
     wrap("mh", &[&mbox, &sandbox.path().join("a/mh")]);
     sandbox
