@@ -5,9 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::Path;
 
-use super::ground::Layout;
-use super::ground::{MANIFEST, OWN, REPORT, vet, walk_error};
 use super::journal::{Entry, Journal};
+use super::layout::{Layout, MANIFEST, OWN, REPORT, vet, walk_error};
 use super::manifest::{self, MAILBOX};
 use super::proof::hash_file;
 use crate::archive::{Kind, Mailbox};

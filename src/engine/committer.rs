@@ -5,31 +5,31 @@
 //! that claim them. So the journal never claims bytes that are absent.
 
 mod converted;
+mod copied;
+mod recalled;
 
 use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
-use super::ground::Layout;
-use super::journal::{Entries, Entry, Journal, MailboxDone};
+use super::journal::{Entry, Journal, MailboxDone};
+use super::layout::Layout;
 use super::originals::Originals;
 use super::pipeline::{Milled, Sink};
 use super::proof;
 use super::reporter::Reporter;
 use super::walker::Closed;
 use crate::archive::convert::Legend;
-use crate::archive::discover::why_unreadable;
-use crate::archive::{
-    FileStatus, Kind, Mailbox, MailboxWriter, SourceFile, Written, copy_file, write_beside,
-};
+use crate::archive::{Kind, Mailbox, MailboxWriter, SourceFile, Written, write_beside};
 use crate::crypto::digest::{Digest, Hasher};
 use crate::error::{Error, Result};
 use crate::fsio;
 use crate::limits::Limits;
 use crate::ops::outcome::Outcome;
 use crate::report::record::{
-    CertificateRecord, CrlRecord, FileRecord, LEFT_OUT, MessageRecord, OutPlace, Record,
+    CertificateRecord, CrlRecord, FileRecord, MessageRecord, OutPlace, Record,
 };
 use crate::text::{escape_path, hex};
+use recalled::{Past, changed, describe};
 
 /// Messages, bytes and time between two commits: what a crash can cost.
 const COMMIT_MESSAGES: usize = if cfg!(test) { 5 } else { 2000 };
@@ -160,36 +160,6 @@ impl<'a> Committer<'a> {
             Some(entry) => Err(changed(&describe(&entry))),
             None => Ok(self.journal),
         }
-    }
-
-    /// A message that the journal holds must still be what it was.
-    fn recall(&mut self, milled: &Milled) -> Result<()> {
-        let at = &milled.raw.locator;
-        let name = format!("message {} of {}", at.ordinal, at.mailbox);
-        let Some(Entry::Record(Record::Message(record))) = self.past.next().transpose()? else {
-            return Err(changed(&name));
-        };
-        let sha256 = milled.sha256.map(|sum| hex(&sum)).unwrap_or_default();
-        if *record.mailbox != *at.mailbox || record.ordinal != at.ordinal || record.sha256 != sha256
-        {
-            return Err(changed(&name));
-        }
-        let Some(current) = &mut self.current else {
-            return Ok(());
-        };
-        current.count(&milled.raw);
-        for out in record
-            .places()
-            .filter(|out| out.mailbox == current.mailbox.out)
-        {
-            current.written += 1;
-            current.end = out.end;
-            current.sum.add(&out.sha256);
-            if current.mailbox.to == Kind::Maildir {
-                current.paths.insert(out.path.clone());
-            }
-        }
-        Ok(())
     }
 
     /// Writes a message, and its copies behind it; gives their places.
@@ -324,78 +294,6 @@ impl<'a> Committer<'a> {
         writer.map_or(Ok(()), MailboxWriter::finish)?;
         let proof = proof::read_back(&output.layout.out, mailbox, self.limits, written, &sum)?;
         Ok((Some(mailbox.out.clone()), proof))
-    }
-
-    fn copy(&self, file: &SourceFile) -> Result<FileRecord> {
-        let mut record = FileRecord {
-            path: file.name.clone(),
-            kind: file.kind.clone(),
-            bytes: file.bytes,
-            sha256: String::new(),
-            messages: 0,
-            status: match file.status {
-                FileStatus::Read | FileStatus::Unpacked(None) => "read".into(),
-                FileStatus::Copied => "copied".into(),
-                FileStatus::Skipped(why) | FileStatus::Unpacked(Some(why)) => {
-                    format!("skipped: {why}")
-                }
-                FileStatus::Dropped(why) => format!("dropped: {why}"),
-            },
-            failed: matches!(
-                file.status,
-                FileStatus::Skipped(_) | FileStatus::Unpacked(Some(_))
-            ),
-            out: None,
-        };
-        let withholds = self.output.as_ref().is_some_and(|output| output.withholds);
-        if withholds && let Some(why) = file.may_be_mail() {
-            record.status = format!("{LEFT_OUT}: {why}");
-            record.failed = true;
-            return Ok(record);
-        }
-        if !file.is_copied() {
-            let is_read = matches!(file.status, FileStatus::Unpacked(_) | FileStatus::Read);
-            // What was left behind never comes back: its hash says what it was, where it can be read.
-            let is_gone = matches!(file.status, FileStatus::Dropped(_));
-            if self.hash && (is_read || is_gone) {
-                match proof::hash_source(&file.origin) {
-                    Err(_) if is_gone => {}
-                    sha256 => record.sha256 = sha256?,
-                }
-            }
-            return Ok(record);
-        }
-        let mut hasher = Hasher::new(Digest::Sha256);
-        match &self.output {
-            Some(output) => {
-                match copy_file(&output.layout.out, file, &mut |bytes| hasher.update(bytes)) {
-                    Ok(bytes) => {
-                        record.bytes = bytes;
-                        record.out = Some(file.name.clone());
-                    }
-                    Err(Error::Io {
-                        action: "read" | "open",
-                        path,
-                        source,
-                    }) if path == file.origin.path() => {
-                        record.status = format!("skipped: {}", why_unreadable(source.kind()));
-                        record.failed = true;
-                        return Ok(record);
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            None if self.hash => match proof::hash_source(&file.origin) {
-                Ok(sha256) => record.sha256 = sha256,
-                Err(_) => record.failed = true,
-            },
-            // Where nothing is written, the status is what a run that writes would do.
-            None => {}
-        }
-        if self.output.is_some() {
-            record.sha256 = hex(&hasher.finish());
-        }
-        Ok(record)
     }
 }
 
@@ -586,38 +484,5 @@ fn place(written: Written, sha256: String) -> OutPlace {
         bytes: written.bytes,
         sha256,
         end: written.end,
-    }
-}
-
-/// The journal's lines that a run goes through again.
-struct Past(Entries);
-
-impl Iterator for Past {
-    type Item = Result<Entry>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.0.find(|entry| {
-            !matches!(
-                entry,
-                Ok(Entry::Header(_) | Entry::Record(Record::Certificate(_) | Record::Crl(_)))
-            )
-        })
-    }
-}
-
-fn changed(what: &str) -> Error {
-    Error::Usage(format!(
-        "{what} is not what it was when this run began; --start-over begins anew"
-    ))
-}
-
-fn describe(entry: &Entry) -> String {
-    match entry {
-        Entry::Record(Record::Message(record)) => {
-            format!("message {} of {}", record.ordinal, record.mailbox)
-        }
-        Entry::Record(Record::File(record)) => record.path.clone(),
-        Entry::Mailbox(done) => done.file.path.clone(),
-        _ => "the archive".into(),
     }
 }

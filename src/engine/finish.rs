@@ -6,8 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::ground::{self, Layout};
+use super::ground;
 use super::journal::{End, Entry, Journal};
+use super::layout::Layout;
 use super::reporter::Reporter;
 use super::run::{Finished, Job};
 use super::{manifest, proof, redaction};

@@ -7,11 +7,11 @@
 
 use std::path::Path;
 
-use super::ground::{Layout, REPORT};
 use super::journal::{Entry, Journal};
+use super::layout::{Layout, REPORT};
+use super::originals;
 use super::proof::{hash_file, open_plain};
 use super::restore::restored_path;
-use super::{ground, originals};
 use crate::error::{Error, Result};
 use crate::fsio::{self, Pending};
 use crate::ops::outcome::MessageFinding;
@@ -215,5 +215,5 @@ fn raw(cell: &str) -> String {
 pub(super) fn is_outside(layout: &Layout, path: &Path) -> bool {
     path == layout.manifest()
         || path.starts_with(layout.own())
-        || path == layout.out.join(ground::REPORT).join("run.json")
+        || path == layout.report().join("run.json")
 }

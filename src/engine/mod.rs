@@ -5,6 +5,7 @@
 //! | [`run`](mod@run) | what a run is, from its job to its exit code |
 //! | `stream` | the same for standard input |
 //! | `ground` `apart` | whether an output folder may be used, and what is there already |
+//! | `layout` | where things lie below it |
 //! | `walker` | what comes next in the sources |
 //! | `pipeline` | how it passes the workers and keeps its order |
 //! | `committer` `originals` `proof` | what is written, and when it counts as written |
@@ -20,6 +21,7 @@ mod committer;
 mod finish;
 mod ground;
 pub mod journal;
+mod layout;
 mod manifest;
 mod originals;
 mod pipeline;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::ground::{Layout, ORIGINALS};
+use super::layout::{Layout, ORIGINALS, walk_error};
 use crate::archive::Content;
 use crate::error::{Error, Result};
 use crate::fsio::{self, Sum};
@@ -104,7 +104,7 @@ pub(super) fn list(out: &Path) -> Result<Vec<String>> {
         return Ok(found);
     }
     for entry in walkdir::WalkDir::new(&base).min_depth(2).max_depth(2) {
-        let entry = entry.map_err(|e| super::ground::walk_error(&base, e))?;
+        let entry = entry.map_err(|e| walk_error(&base, e))?;
         let sha256 = entry
             .file_name()
             .to_str()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use super::ground::Layout;
+use super::layout::Layout;
 use super::run::Job;
 use crate::crypto::random;
 use crate::error::{Error, Result};

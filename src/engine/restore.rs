@@ -6,8 +6,9 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use super::ground::{Layout, below, vet};
+use super::ground;
 use super::journal::{Entry, Journal, MailboxDone, Restored as RestoredEntry};
+use super::layout::{self, Layout, below, vet};
 use super::reporter::Reporter;
 use super::run::TO_FORMAT;
 use super::{manifest, originals, proof};
@@ -47,7 +48,7 @@ pub fn restore(out: &Path, to: Option<&Path>, reporter: &dyn Reporter) -> Result
             out.display()
         )));
     }
-    super::ground::refuse_links(&layout)?;
+    layout::refuse_links(&layout)?;
     let _lock = fsio::Lock::take(&layout.lock(), out)?;
     let mut journal = Journal::open(&layout.journal())?;
     let mut ended = false;
@@ -82,7 +83,7 @@ pub fn restore(out: &Path, to: Option<&Path>, reporter: &dyn Reporter) -> Result
         require_empty(to)?;
     }
     if work.in_place {
-        super::ground::settle(&layout)?;
+        ground::settle(&layout)?;
     }
     let restored = work.all(&journal, reporter)?;
     if to.is_none() {

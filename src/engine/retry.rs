@@ -15,17 +15,17 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use super::ground::{KEYS, Layout, OWN, Past, walk_error};
+use super::ground::{KEYS, Past, remove_staging};
 use super::journal::{Entry, Header, Journal};
+use super::layout::{Layout, OWN, walk_error};
 use super::originals::Originals;
-use super::pipeline::{self, Mill, Process};
-use super::reporter::Reporter;
-use super::run::Job;
+use super::pipeline::{self, Mill};
+use super::run::{Job, Run, stamped};
 use crate::archive::write::make_folder_of;
 use crate::error::{Error, Result};
 use crate::fsio::{self, FileSystem};
 use crate::keys::KeyRing;
-use crate::ops::{Context, Opening, Task};
+use crate::ops::{Opening, Task};
 use crate::report::Retried;
 use crate::text::hex;
 use renewer::Renewer;
@@ -44,13 +44,11 @@ mod walk;
 /// Processes again what may come out otherwise. `None` where that is nothing, and the keys are those
 /// of before.
 pub(super) fn retry(
-    job: &Job,
-    context: &Context,
-    process: &Process<'_>,
+    run: &Run<'_>,
     layout: &Layout,
     past: &Past,
-    reporter: &dyn Reporter,
 ) -> Result<Option<(Journal, Retried)>> {
+    let Run { job, context, .. } = *run;
     if !matches!(
         context.plan.task,
         Task::Mill(Opening::Decrypt | Opening::Rewrap | Opening::Content)
@@ -69,8 +67,7 @@ pub(super) fn retry(
     }
     require_keys_of_before(&past.header, &job.header(), &context.keyring)?;
     clear(layout)?;
-    let noted = note(job, context, process, layout, past, reporter);
-    match noted {
+    match note(run, layout, past) {
         Ok(Some((journal, retried))) => {
             let journal = journal.replace(&layout.journal())?;
             publish(layout, &journal)?;
@@ -86,14 +83,14 @@ pub(super) fn retry(
 }
 
 /// Writes everything aside, and the journal that says so.
-fn note(
-    job: &Job,
-    context: &Context,
-    process: &Process<'_>,
-    layout: &Layout,
-    past: &Past,
-    reporter: &dyn Reporter,
-) -> Result<Option<(Journal, Retried)>> {
+fn note(run: &Run<'_>, layout: &Layout, past: &Past) -> Result<Option<(Journal, Retried)>> {
+    let Run {
+        job,
+        context,
+        process,
+        reporter,
+        ..
+    } = *run;
     let header = Header {
         now: past.header.now,
         earlier: earlier(job, layout, past),
@@ -120,7 +117,7 @@ fn note(
         Journal::create(&layout.next_journal(), &header)?,
         job.originals.then(|| Originals::new(&staging)),
     )?;
-    let stamped = |input: &crate::ops::Input<'_>| super::run::stamped(job.stamp, process, input);
+    let stamped = |input: &crate::ops::Input<'_>| stamped(job.stamp, process, input);
     let mill = Mill::new(&stamped, &context.limits, None, false, reporter);
     if job.threads > 1 {
         pipeline::parallel(walk, &mill, job.threads, &mut renewer)?;
@@ -177,7 +174,7 @@ pub(super) fn publish(layout: &Layout, journal: &Journal) -> Result<()> {
 
 /// Removes what an earlier retry left that did not come to its turning point.
 fn clear(layout: &Layout) -> Result<()> {
-    super::ground::remove_staging(layout)?;
+    remove_staging(layout)?;
     let next = layout.next_journal();
     if next.is_file() {
         fsio::remove(&next)?;

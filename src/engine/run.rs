@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::committer::{Committer, Output};
-use super::ground::{self, Approach, Ground, Layout};
+use super::ground::{self, Approach, Ground};
 use super::journal::{End, FORMAT, Header, Journal};
+use super::layout::Layout;
 use super::originals::Originals;
 use super::pipeline::{self, Mill, Process};
 use super::reporter::Reporter;
@@ -181,12 +182,12 @@ fn discover(job: &Job, context: &Context) -> Result<Found> {
 }
 
 /// A run on its way to a whole journal.
-struct Run<'a> {
-    job: &'a Job,
-    context: &'a Context,
-    process: &'a Process<'a>,
-    hash: bool,
-    reporter: &'a dyn Reporter,
+pub(super) struct Run<'a> {
+    pub(super) job: &'a Job,
+    pub(super) context: &'a Context,
+    pub(super) process: &'a Process<'a>,
+    pub(super) hash: bool,
+    pub(super) reporter: &'a dyn Reporter,
 }
 
 /// What a run has to do with its output folder once the mail is through.
@@ -213,14 +214,7 @@ impl Run<'_> {
             }
             Ground::Retry(past) => {
                 self.reporter.begin(None);
-                let retried = retry::retry(
-                    self.job,
-                    self.context,
-                    self.process,
-                    layout,
-                    &past,
-                    self.reporter,
-                );
+                let retried = retry::retry(self, layout, &past);
                 self.reporter.end();
                 Ok(match retried? {
                     Some((journal, retried)) => Settled::Noted(journal, Some(retried)),
@@ -321,7 +315,7 @@ fn guard_places(job: &Job, store: Option<&Store>) -> Result<()> {
         apart::refuse_inside(&apart, "--redaction-key", key)?;
     }
     if let (Some(out), Some(report)) = (&job.out, &job.report)
-        && *report != out.join(ground::REPORT)
+        && *report != Layout::new(out).report()
     {
         apart::refuse_inside(std::slice::from_ref(out), "--report", report)?;
     }

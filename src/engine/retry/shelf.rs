@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use crate::archive::{Content, Kind, Locator, Meta, RawMessage};
 use crate::crypto::digest::sha256;
-use crate::engine::ground::Layout;
+use crate::engine::layout::Layout;
 use crate::engine::originals;
 use crate::engine::proof::open_plain;
 use crate::engine::restore::trail;

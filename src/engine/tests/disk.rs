@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use super::*;
-use crate::engine::ground::Layout;
 use crate::engine::journal::{Entry, Journal};
+use crate::engine::layout::Layout;
 use crate::fsio::fault::{Made, recorded};
 use crate::fsio::power::{Image, Node};
 use crate::report::record::Record;
