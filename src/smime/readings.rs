@@ -75,6 +75,9 @@ const MOST_COPIED: usize = 32 << 20;
 /// The same for empty lines at the end, which cost three more copies.
 const MOST_TRIMMED: usize = 4 << 20;
 
+/// Content of so many bytes is looked at whole for what it is, wherever it lies.
+const SHORT: usize = 64 << 10;
+
 /// A reading of the content, and the reason that tells it from the canonical one.
 type Reading<'a> = (Text<'a>, Option<&'static str>);
 
@@ -217,7 +220,14 @@ impl<'a> Readings<'a> {
         *self.attributes.get_or_insert_with(|| {
             made.iter().any(|(text, _)| match text {
                 Text::Held(bytes) => are(bytes),
-                Text::Large { bytes, .. } => may_be_set(&**bytes),
+                Text::Large { bytes, crlf } => match bulk::head(&**bytes, SHORT) {
+                    // Not the content is large, but what stands around it.
+                    Ok(held) if held.len() as u64 == bytes.len() && *crlf => {
+                        are(&transfer::to_crlf(&held))
+                    }
+                    Ok(held) if held.len() as u64 == bytes.len() => are(&held),
+                    _ => may_be_set(&**bytes),
+                },
             })
         })
     }

@@ -391,12 +391,9 @@ fn what_everybody_can_see_to_be_wrong_is_refused_before_any_key_is_tried() {
     );
 }
 
-#[test]
-fn attributes_passed_off_as_a_detached_content_are_invalid_in_every_reading() {
-    // A bare LF among the attributes makes the canonical reading other bytes than the signed ones,
-    // so the content is read as it is, too. Signing times give new attributes every second.
-    let opaque = signed(TEXT, "olga", "-nodetach");
-    let mut node = Node::parse(&opaque);
+/// A SignedData whose signed attributes have become what its signature, now without any, is over.
+fn attributes_as_content(options: &str) -> (Node, Vec<u8>) {
+    let mut node = Node::parse(&signed(TEXT, "olga", &format!("-nodetach {options}")));
     let signers = node.at(&[1, 0]);
     let last = signers.children() - 1;
     let signer = signers.child(last).child(0);
@@ -412,6 +409,54 @@ fn attributes_passed_off_as_a_detached_content_are_invalid_in_every_reading() {
     if let Body::Children(content) = &mut node.at(&[1, 0, 2]).body {
         content.truncate(1);
     }
+    (node, set)
+}
+
+/// Red when only content in memory is looked at for what it is.
+#[test]
+fn attributes_passed_off_as_content_are_invalid_in_a_large_object_too() {
+    // Without capabilities they are short, and so is their length.
+    let (mut node, set) = attributes_as_content("-nosmimecap");
+    assert!(set.len() < 128);
+    if let Body::Children(content) = &mut node.at(&[1, 0, 2]).body {
+        content.push(Node::of(0xa0, vec![Node::leaf(4, &set)]));
+    }
+    let signers = node.at(&[1, 0]);
+    let last = signers.children() - 1;
+    if let Body::Children(fields) = &mut signers.child(last).child(0).body {
+        let padding = Node::of(0x31, vec![Node::leaf(4, &vec![0; 3 << 20])]);
+        let attribute = Node::of(0x30, vec![Node::leaf(6, &[0x2a, 3, 4]), padding]);
+        fields.push(Node::of(0xa1, vec![attribute]));
+    }
+    let message = mail(OLGA, &object("signed-data", &node.encode()));
+    let sandbox = Sandbox::new();
+    sandbox.write("in/mail.eml", &message);
+    let root = pki().certificate("root");
+    for size in ["1KiB", "1GiB"] {
+        let root = root.to_string_lossy();
+        sandbox.run([
+            "verify",
+            "in",
+            "--trust",
+            &root,
+            "--report",
+            "R",
+            "--now",
+            LATER,
+            "--max-message",
+            size,
+        ]);
+        let found = rows(&sandbox.path().join("R/signatures.csv"));
+        assert_eq!(found[0].at("integrity"), "broken", "{size}: {found:?}");
+        assert_eq!(found[0].at("verdict"), "invalid", "{size}");
+    }
+}
+
+#[test]
+fn attributes_passed_off_as_a_detached_content_are_invalid_in_every_reading() {
+    // A bare LF among the attributes makes the canonical reading other bytes than the signed ones,
+    // so the content is read as it is, too. Signing times give new attributes every second.
+    let (node, set) = attributes_as_content("");
     let boundary = "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"; boundary=sig\r\n\r\n--sig\r\n";
     let mut message = format!("{OLGA}Subject: pay\r\nMIME-Version: 1.0\r\n{boundary}").into_bytes();
     message.extend_from_slice(&set);
